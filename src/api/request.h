@@ -1,5 +1,9 @@
 #pragma once
-// A request and its answer as values, free of sockets. io/http makes a Request from bytes; api answers with an Outcome (api/outcome.h).
+// A request and its answer as values, free of sockets. io/http makes a Request from bytes; api
+// answers with an Outcome (api/outcome.h).
+
+#include "base/bytes.h"
+#include "base/fields.h"
 
 #include <map>
 #include <optional>
@@ -7,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/fields.h"
 
 namespace nl::api {
 

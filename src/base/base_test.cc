@@ -1,7 +1,7 @@
-#include <gtest/gtest.h>
-
 #include "base/codec.h"
 #include "base/time.h"
+
+#include <gtest/gtest.h>
 
 namespace nl {
 namespace {
@@ -106,7 +106,9 @@ TEST(Time, DurationsAreWrittenAsGoDoes) {
 TEST(Time, Rfc3339RoundTrips) {
     EXPECT_EQ(to_rfc3339(WallTime{}), "0001-01-01T00:00:00Z");
     EXPECT_EQ(to_rfc3339(WallTime{1'700'000'000'500'000'000}), "2023-11-14T22:13:20.5Z");
-    EXPECT_EQ(parse_rfc3339("2023-11-14T23:13:20.5+01:00").value().unix_ns, 1'700'000'000'500'000'000);
+    EXPECT_EQ(
+        parse_rfc3339("2023-11-14T23:13:20.5+01:00").value().unix_ns, 1'700'000'000'500'000'000
+    );
     EXPECT_EQ(parse_rfc3339("0001-01-01T00:00:00Z").value(), WallTime{});
     EXPECT_FALSE(parse_rfc3339("2023-11-14").has_value());
     Rng rng(3);

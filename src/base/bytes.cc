@@ -31,7 +31,9 @@ std::uint32_t crc_by_table(BytesView data, std::uint32_t crc) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t crc_by_instruction(BytesView data, std::uint32_t crc) {
+__attribute__((target("sse4.2"))) std::uint32_t crc_by_instruction(
+    BytesView data, std::uint32_t crc
+) {
     std::uint64_t wide = crc;
     while (data.size() >= 8) {
         std::uint64_t word = 0;
@@ -47,8 +49,10 @@ __attribute__((target("sse4.2"))) std::uint32_t crc_by_instruction(BytesView dat
 }
 #endif
 
-constexpr std::string_view kStandard = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::string_view kUrl = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::string_view kStandard =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrl =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 std::string encode64(BytesView data, std::string_view alphabet, bool pad) {
     std::string out;
@@ -73,7 +77,11 @@ std::string encode64(BytesView data, std::string_view alphabet, bool pad) {
 Result<Bytes> decode64(std::string_view text, std::string_view alphabet, bool padded) {
     if (padded) {
         if (text.size() % 4 != 0) {
-            return fail(ErrorCode::InvalidArgument, "illegal base64 data: length {} is not a multiple of 4", text.size());
+            return fail(
+                ErrorCode::InvalidArgument,
+                "illegal base64 data: length {} is not a multiple of 4",
+                text.size()
+            );
         }
         for (int i = 0; i < 2 && !text.empty() && text.back() == '='; ++i) {
             text.remove_suffix(1);
@@ -113,10 +121,18 @@ std::uint32_t crc32c(BytesView data, std::uint32_t seed) {
     return ~crc_by_table(data, start);
 }
 
-std::string base64_encode(BytesView data) { return encode64(data, kStandard, true); }
-Result<Bytes> base64_decode(std::string_view text) { return decode64(text, kStandard, true); }
-std::string base64url_encode(BytesView data) { return encode64(data, kUrl, false); }
-Result<Bytes> base64url_decode(std::string_view text) { return decode64(text, kUrl, false); }
+std::string base64_encode(BytesView data) {
+    return encode64(data, kStandard, true);
+}
+Result<Bytes> base64_decode(std::string_view text) {
+    return decode64(text, kStandard, true);
+}
+std::string base64url_encode(BytesView data) {
+    return encode64(data, kUrl, false);
+}
+Result<Bytes> base64url_decode(std::string_view text) {
+    return decode64(text, kUrl, false);
+}
 
 std::string hex_encode(BytesView data) {
     static constexpr std::string_view kHex = "0123456789abcdef";
@@ -148,7 +164,9 @@ Result<Bytes> hex_decode(std::string_view text) {
         const int high = digit(text[i]);
         const int low = digit(text[i + 1]);
         if (high < 0 || low < 0) {
-            return fail(ErrorCode::InvalidArgument, "encoding/hex: invalid byte at {}", high < 0 ? i : i + 1);
+            return fail(
+                ErrorCode::InvalidArgument, "encoding/hex: invalid byte at {}", high < 0 ? i : i + 1
+            );
         }
         out.push_back(static_cast<char>(high * 16 + low));
     }

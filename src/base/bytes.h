@@ -1,18 +1,25 @@
 #pragma once
 // Bytes and their checks: crc32c (RFC 3720, Castagnoli), base64 (RFC 4648) and hexadecimal text.
 
+#include "base/error.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "base/error.h"
 
 namespace nl {
 
 /// Raw bytes; std::string because every consumer (RocksDB, gRPC, Beast) takes it without a copy.
 using Bytes = std::string;
 using BytesView = std::string_view;
+
+/// Bytes as a field: base64 in JSON, raw in the binary form.
+struct Blob {
+    Bytes bytes;
+
+    friend bool operator==(const Blob&, const Blob&) = default;
+};
 
 /// CRC-32C of `data`, continued from `seed` (0 to begin).
 std::uint32_t crc32c(BytesView data, std::uint32_t seed = 0);

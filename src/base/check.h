@@ -1,5 +1,6 @@
 #pragma once
-// Assertions for our own mistakes; they stay on in release. Input from outside never trips one: it gives an Error.
+// Assertions for our own mistakes; they stay on in release. Input from outside never trips one: it
+// gives an Error.
 
 namespace nl {
 
@@ -9,11 +10,11 @@ namespace nl {
 }  // namespace nl
 
 /// One condition each; always on.
-#define NL_ASSERT(condition)                                          \
-    do {                                                              \
-        if (!(condition)) [[unlikely]] {                              \
-            ::nl::assertion_failed(#condition, __FILE__, __LINE__);   \
-        }                                                             \
+#define NL_ASSERT(condition)                                        \
+    do {                                                            \
+        if (!(condition)) [[unlikely]] {                            \
+            ::nl::assertion_failed(#condition, __FILE__, __LINE__); \
+        }                                                           \
     } while (false)
 
 /// For checks that cost O(n): on in the sanitizer and simulator builds only.

@@ -4,7 +4,15 @@ namespace nl::codec {
 namespace {
 
 // The alternatives of Value::Variant in order; the number is part of the format.
-enum class Shape : std::uint64_t { Null = 0, Bool = 1, Int = 2, Double = 3, String = 4, List = 5, Map = 6 };
+enum class Shape : std::uint64_t {
+    Null = 0,
+    Bool = 1,
+    Int = 2,
+    Double = 3,
+    String = 4,
+    List = 5,
+    Map = 6
+};
 
 struct ValueWriter {
     Writer& w;
@@ -45,7 +53,9 @@ Value read_as(Reader& r) {
 
 }  // namespace
 
-void write_value(Writer& w, const Value& v) { std::visit(ValueWriter{w}, v.data()); }
+void write_value(Writer& w, const Value& v) {
+    std::visit(ValueWriter{w}, v.data());
+}
 
 void read_value(Reader& r, Value& v) {
     switch (static_cast<Shape>(r.varint())) {

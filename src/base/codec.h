@@ -1,17 +1,10 @@
 #pragma once
-// The binary form of structs with a field list: what the Raft log, snapshots, client state and node streams carry.
-// Layout (docs/formats/codec.md): a struct is a sequence of fields, each `varint(number << 2 | kind)` and its payload;
-// kind 0 varint (zig-zag for signed), 1 fixed 8 bytes little endian, 2 length-delimited. A field with its default value is left out; a reader skips numbers it
-// does not know. Lists and maps are one length-delimited field holding a count and the items. Reading never trusts a length:
-// it is checked against what is left, and nesting is bounded.
-
-#include <bit>
-#include <cstdint>
-#include <cstring>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <type_traits>
+// The binary form of structs with a field list: what the Raft log, snapshots, client state and node
+// streams carry. Layout (docs/formats/codec.md): a struct is a sequence of fields, each
+// `varint(number << 2 | kind)` and its payload; kind 0 varint (zig-zag for signed), 1 fixed 8 bytes
+// little endian, 2 length-delimited. A field with its default value is left out; a reader skips
+// numbers it does not know. Lists and maps are one length-delimited field holding a count and the
+// items. Reading never trusts a length: it is checked against what is left, and nesting is bounded.
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -21,13 +14,21 @@
 #include "base/uuid.h"
 #include "base/value.h"
 
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
 namespace nl::codec {
 
 /// How deep structs, lists and free-form values may nest when read.
 inline constexpr int kMaxDepth = 64;
 
 class Writer {
-  public:
+public:
     explicit Writer(Bytes& out) : out_(out) {}
 
     void varint(std::uint64_t v) {
@@ -51,12 +52,12 @@ class Writer {
     }
     Bytes& out() { return out_; }
 
-  private:
+private:
     Bytes& out_;
 };
 
 class Reader {
-  public:
+public:
     explicit Reader(BytesView in, int depth = 0) : in_(in), depth_(depth) {}
 
     bool done() const { return in_.empty(); }
@@ -92,7 +93,10 @@ class Reader {
         }
         std::uint64_t v = 0;
         for (int i = 0; i < 8; ++i) {
-            v |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(in_[static_cast<std::size_t>(i)])) << (8 * i);
+            v |= static_cast<std::uint64_t>(
+                     static_cast<std::uint8_t>(in_[static_cast<std::size_t>(i)])
+                 )
+                 << (8 * i);
         }
         in_.remove_prefix(8);
         return v;
@@ -108,7 +112,7 @@ class Reader {
     }
     BytesView sized() { return take(varint()); }
 
-  private:
+private:
     BytesView in_;
     int depth_;
     bool failed_ = false;
@@ -157,6 +161,8 @@ void write_item(Writer& w, const T& v) {
         w.varint(zigzag(v.unix_ns));
     } else if constexpr (std::is_same_v<T, std::string>) {
         w.sized(v);
+    } else if constexpr (std::is_same_v<T, Blob>) {
+        w.sized(v.bytes);
     } else if constexpr (std::is_same_v<T, Uuid>) {
         w.sized(BytesView(reinterpret_cast<const char*>(v.bytes.data()), v.is_nil() ? 0 : 16));
     } else if constexpr (std::is_same_v<T, Value>) {
@@ -227,6 +233,8 @@ void read_item(Reader& r, T& v) {
         v.unix_ns = unzigzag(r.varint());
     } else if constexpr (std::is_same_v<T, std::string>) {
         v = std::string(r.sized());
+    } else if constexpr (std::is_same_v<T, Blob>) {
+        v.bytes = std::string(r.sized());
     } else if constexpr (std::is_same_v<T, Uuid>) {
         const BytesView raw = r.sized();
         v = Uuid{};
@@ -295,10 +303,8 @@ template <class T>
 constexpr Kind kind_of() {
     if constexpr (std::is_same_v<T, double>) {
         return Kind::Fixed64;
-    } else if constexpr (
-        std::is_integral_v<T> || std::is_enum_v<T> || IsStrong<T>::value || std::is_same_v<T, Duration> ||
-        std::is_same_v<T, WallTime>
-    ) {
+    } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T> || IsStrong<T>::value ||
+                         std::is_same_v<T, Duration> || std::is_same_v<T, WallTime>) {
         return Kind::Varint;
     } else {
         return Kind::Sized;
@@ -311,6 +317,8 @@ bool is_default(const T& v) {
         return !v;
     } else if constexpr (kIsVector<T> || kIsStringMap<T> || std::is_same_v<T, std::string>) {
         return v.empty();
+    } else if constexpr (std::is_same_v<T, Blob>) {
+        return v.bytes.empty();
     } else if constexpr (std::is_same_v<T, Value>) {
         return v.is_null();
     } else if constexpr (HasFields<T>) {
@@ -324,10 +332,14 @@ template <class T>
 void write_struct(Writer& w, const T& object) {
     visit_fields(object, [&](FieldInfo info, const auto& member) {
         using M = std::remove_cvref_t<decltype(member)>;
-        // A field whose C++ default is not T{} must be written always; those are few, so compare with a fresh object's member
-        // only through is_default: structs here use zero defaults by rule.
+        // A field whose C++ default is not T{} must be written always; those are few, so compare
+        // with a fresh object's member only through is_default: structs here use zero defaults by
+        // rule.
         if (!is_default(member)) {
-            w.varint(static_cast<std::uint64_t>(info.number) << 2 | static_cast<std::uint64_t>(kind_of<M>()));
+            w.varint(
+                static_cast<std::uint64_t>(info.number) << 2 |
+                static_cast<std::uint64_t>(kind_of<M>())
+            );
             write_item(w, member);
         }
     });
@@ -392,7 +404,12 @@ Result<T> decode(BytesView bytes) {
     codec::Reader r(bytes);
     codec::read_struct(r, object);
     if (r.failed()) {
-        return fail(ErrorCode::Corruption, "{} of {} bytes is damaged or not of this format", T::kNlTypeName, bytes.size());
+        return fail(
+            ErrorCode::Corruption,
+            "{} of {} bytes is damaged or not of this format",
+            T::kNlTypeName,
+            bytes.size()
+        );
     }
     return object;
 }

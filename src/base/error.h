@@ -1,13 +1,14 @@
 #pragma once
-// Errors as values: the closed list of codes, and Result. Nothing here throws. The code says how a caller (and in the end
-// api/status.cc) treats the failure; the message is one clear sentence: lower case, no full stop, naming the object and the limit.
+// Errors as values: the closed list of codes, and Result. Nothing here throws. The code says how a
+// caller (and in the end api/status.cc) treats the failure; the message is one clear sentence:
+// lower case, no full stop, naming the object and the limit.
+
+#include <fmt/format.h>
 
 #include <expected>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace nl {
 
@@ -46,7 +47,9 @@ using Result = std::expected<T, Error>;
 
 /// Shorthand for `return fail(ErrorCode::NotFound, "job \"{}\" not found", id);`.
 template <class... Args>
-[[nodiscard]] std::unexpected<Error> fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+[[nodiscard]] std::unexpected<Error> fail(
+    ErrorCode code, fmt::format_string<Args...> format, Args&&... args
+) {
     return std::unexpected(Error{code, fmt::format(format, std::forward<Args>(args)...)});
 }
 
@@ -56,17 +59,17 @@ template <class... Args>
 #define NL_CONCAT(a, b) NL_CONCAT_INNER(a, b)
 
 /// `NL_TRY(const auto job, parse(text));` declares job or returns the error of the Result.
-#define NL_TRY(declaration, expression)                                     \
-    auto NL_CONCAT(nl_try_, __LINE__) = (expression);                       \
-    if (!NL_CONCAT(nl_try_, __LINE__)) {                                    \
+#define NL_TRY(declaration, expression)                                          \
+    auto NL_CONCAT(nl_try_, __LINE__) = (expression);                            \
+    if (!NL_CONCAT(nl_try_, __LINE__)) {                                         \
         return std::unexpected(std::move(NL_CONCAT(nl_try_, __LINE__)).error()); \
-    }                                                                       \
+    }                                                                            \
     declaration = std::move(*NL_CONCAT(nl_try_, __LINE__))
 
 /// As NL_TRY, for a Result<void>.
-#define NL_TRY_VOID(expression)                                   \
-    do {                                                          \
-        if (auto nl_try_result = (expression); !nl_try_result) {  \
+#define NL_TRY_VOID(expression)                                       \
+    do {                                                              \
+        if (auto nl_try_result = (expression); !nl_try_result) {      \
             return std::unexpected(std::move(nl_try_result).error()); \
-        }                                                         \
+        }                                                             \
     } while (false)

@@ -1,17 +1,20 @@
 #pragma once
-// One field list per struct, from which JSON, the binary form, differences, filters and the reference page are made.
+// One field list per struct, from which JSON, the binary form, differences, filters and the
+// reference page are made.
 //
-//     template <template <class> class F>             // F: Opt as written by a user, Set once defaults are in
-//     struct RestartPolicyOf {
+//     template <template <class> class F>             // F: Opt as written by a user, Set once
+//     defaults are in struct RestartPolicyOf {
 //         F<std::int64_t> attempts{};  F<Duration> interval{};
 //         NL_FIELDS(RestartPolicyOf, (1, attempts), (2, interval))
 //     };
 //     struct Node { Uuid id; std::string name;  NL_FIELDS(Node, (1, id), (2, name)) };
 //
-// Numbers are for ever: a field that goes leaves a gap, a new one takes a new number. Field names are snake_case of Nomad's Go name;
-// how a name is spelt in JSON is wire's business (wire/names.h), in HCL jobspec's.
+// Numbers are for ever: a field that goes leaves a gap, a new one takes a new number. Field names
+// are snake_case of Nomad's Go name; how a name is spelt in JSON is wire's business (wire/names.h),
+// in HCL jobspec's.
 //
-// `visit_fields(object, visitor)` calls `visitor(FieldInfo, member)` for each field in order; `fields_of<T>()` lists the FieldInfo.
+// `visit_fields(object, visitor)` calls `visitor(FieldInfo, member)` for each field in order;
+// `fields_of<T>()` lists the FieldInfo.
 
 #include <array>
 #include <cstddef>
@@ -40,11 +43,11 @@ struct FieldInfo {
 template <class T>
 concept HasFields = requires { T::kNlTypeName; };
 
-/// A nullable nested object. Copyable by value; equality compares what is held. Kept on the heap so that a struct with many rare blocks
-/// stays small.
+/// A nullable nested object. Copyable by value; equality compares what is held. Kept on the heap so
+/// that a struct with many rare blocks stays small.
 template <class T>
 class Box {
-  public:
+public:
     Box() = default;
     Box(T value) : held_(new T(std::move(value))) {}  // NOLINT(google-explicit-constructor)
     Box(const Box& other) : held_(other.held_ != nullptr ? new T(*other.held_) : nullptr) {}
@@ -80,10 +83,11 @@ class Box {
     T& ensure() { return held_ != nullptr ? *held_ : emplace(); }
 
     friend bool operator==(const Box& a, const Box& b) {
-        return a.held_ == b.held_ || (a.held_ != nullptr && b.held_ != nullptr && *a.held_ == *b.held_);
+        return a.held_ == b.held_ ||
+               (a.held_ != nullptr && b.held_ != nullptr && *a.held_ == *b.held_);
     }
 
-  private:
+private:
     T* held_ = nullptr;
 };
 
@@ -127,25 +131,28 @@ constexpr void visit_fields(T& object, Visitor&& visitor) {
 
 }  // namespace nl
 
-// Preprocessor loop over (number, name) pairs; __VA_OPT__ with deferred recursion (four rescans are enough for 256 fields).
+// Preprocessor loop over (number, name) pairs; __VA_OPT__ with deferred recursion (four rescans are
+// enough for 256 fields).
 #define NL_PARENS ()
 #define NL_EXPAND(...) NL_EXPAND3(NL_EXPAND3(NL_EXPAND3(NL_EXPAND3(__VA_ARGS__))))
 #define NL_EXPAND3(...) NL_EXPAND2(NL_EXPAND2(NL_EXPAND2(NL_EXPAND2(__VA_ARGS__))))
 #define NL_EXPAND2(...) NL_EXPAND1(NL_EXPAND1(NL_EXPAND1(NL_EXPAND1(__VA_ARGS__))))
 #define NL_EXPAND1(...) __VA_ARGS__
 #define NL_FOR_EACH(macro, ...) __VA_OPT__(NL_EXPAND(NL_FOR_EACH_STEP(macro, __VA_ARGS__)))
-#define NL_FOR_EACH_STEP(macro, first, ...) macro first __VA_OPT__(NL_FOR_EACH_AGAIN NL_PARENS(macro, __VA_ARGS__))
+#define NL_FOR_EACH_STEP(macro, first, ...) \
+    macro first __VA_OPT__(NL_FOR_EACH_AGAIN NL_PARENS(macro, __VA_ARGS__))
 #define NL_FOR_EACH_AGAIN() NL_FOR_EACH_STEP
 
 #define NL_FIELD_VISIT(number, member) visitor(::nl::FieldInfo{number, #member}, object.member);
 
-/// Declares the field list of the enclosing struct (its own name comes first), and memberwise equality.
-#define NL_FIELDS(ClassName, ...)                                             \
+/// Declares the field list of the enclosing struct (its own name comes first), and memberwise
+/// equality.
+#define NL_FIELDS(ClassName, ...)                                                   \
     static constexpr std::string_view kNlTypeName = ::nl::detail::noun(#ClassName); \
-    friend bool operator==(const ClassName&, const ClassName&) = default;     \
-    template <class NlSelf, class NlVisitor>                                  \
-    static constexpr void nl_visit(NlSelf& object, NlVisitor& visitor) {      \
-        static_cast<void>(object);                                            \
-        static_cast<void>(visitor);                                           \
-        NL_FOR_EACH(NL_FIELD_VISIT, __VA_ARGS__)                              \
+    friend bool operator==(const ClassName&, const ClassName&) = default;           \
+    template <class NlSelf, class NlVisitor>                                        \
+    static constexpr void nl_visit(NlSelf& object, NlVisitor& visitor) {            \
+        static_cast<void>(object);                                                  \
+        static_cast<void>(visitor);                                                 \
+        NL_FOR_EACH(NL_FIELD_VISIT, __VA_ARGS__)                                    \
     }

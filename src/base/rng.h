@@ -1,18 +1,19 @@
 #pragma once
-// A seeded, portable source of chance (xoshiro256**, seeded by splitmix64): the same seed gives the same numbers with every compiler
-// and library. Owned by value; `fork` gives an independent stream. Not for keys or secrets: those come from env::Entropy.
+// A seeded, portable source of chance (xoshiro256**, seeded by splitmix64): the same seed gives the
+// same numbers with every compiler and library. Owned by value; `fork` gives an independent stream.
+// Not for keys or secrets: those come from env::Entropy.
+
+#include "base/check.h"
 
 #include <array>
 #include <cstdint>
 #include <span>
 #include <utility>
 
-#include "base/check.h"
-
 namespace nl {
 
 class Rng {
-  public:
+public:
     explicit Rng(std::uint64_t seed) {
         for (auto& word : state_) {
             word = split_mix(seed);
@@ -51,7 +52,9 @@ class Rng {
     }
 
     /// True with probability numerator / denominator.
-    bool chance(std::uint64_t numerator, std::uint64_t denominator) { return below(denominator) < numerator; }
+    bool chance(std::uint64_t numerator, std::uint64_t denominator) {
+        return below(denominator) < numerator;
+    }
 
     /// Fisher-Yates.
     template <class T>
@@ -64,8 +67,10 @@ class Rng {
     /// A stream of its own, so that one part's use of chance doesn't move another's.
     Rng fork() { return Rng(next()); }
 
-  private:
-    static constexpr std::uint64_t rotate_left(std::uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
+private:
+    static constexpr std::uint64_t rotate_left(std::uint64_t x, int k) {
+        return (x << k) | (x >> (64 - k));
+    }
     static constexpr std::uint64_t split_mix(std::uint64_t& seed) {
         std::uint64_t z = (seed += 0x9e3779b97f4a7c15ULL);
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;

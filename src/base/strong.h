@@ -1,11 +1,11 @@
 #pragma once
 // Integers that cannot be swapped by accident. `struct TermTag; using Term = StrongInt<TermTag>;`
 
+#include <fmt/format.h>
+
 #include <compare>
 #include <cstdint>
 #include <functional>
-
-#include <fmt/format.h>
 
 namespace nl {
 
@@ -42,7 +42,9 @@ using Ticket = StrongInt<struct TicketTag>;
 
 template <class Tag, class Rep>
 struct std::hash<nl::StrongInt<Tag, Rep>> {
-    std::size_t operator()(const nl::StrongInt<Tag, Rep>& v) const { return std::hash<Rep>{}(v.value); }
+    std::size_t operator()(const nl::StrongInt<Tag, Rep>& v) const {
+        return std::hash<Rep>{}(v.value);
+    }
 };
 
 template <class Tag, class Rep>

@@ -11,13 +11,15 @@ namespace {
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
-// Days since 1970-01-01 of a proleptic Gregorian date (the usual era arithmetic on a March-based year).
+// Days since 1970-01-01 of a proleptic Gregorian date (the usual era arithmetic on a March-based
+// year).
 std::int64_t days_from_civil(std::int64_t year, int month, int day) {
     year -= month <= 2 ? 1 : 0;
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const std::int64_t year_of_era = year - era * 400;
     const std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const std::int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const std::int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146'097 + day_of_era - 719'468;
 }
 
@@ -27,7 +29,8 @@ void civil_from_days(std::int64_t days, CivilTime& out) {
     const std::int64_t day_of_era = days - era * 146'097;
     const std::int64_t year_of_era =
         (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-    const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const std::int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const std::int64_t shifted_month = (5 * day_of_year + 2) / 153;
     out.day = static_cast<int>(day_of_year - (153 * shifted_month + 2) / 5 + 1);
     out.month = static_cast<int>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
@@ -71,8 +74,12 @@ std::string to_string(Duration d) {
     const std::uint64_t magnitude =
         negative ? ~static_cast<std::uint64_t>(d.ns) + 1 : static_cast<std::uint64_t>(d.ns);
     std::string out = negative ? "-" : "";
-    const auto whole = [&](std::uint64_t unit) { return static_cast<std::int64_t>(magnitude / unit); };
-    const auto rest = [&](std::uint64_t unit) { return static_cast<std::int64_t>(magnitude % unit); };
+    const auto whole = [&](std::uint64_t unit) {
+        return static_cast<std::int64_t>(magnitude / unit);
+    };
+    const auto rest = [&](std::uint64_t unit) {
+        return static_cast<std::int64_t>(magnitude % unit);
+    };
     if (magnitude < 1'000) {
         return out + fmt::format("{}ns", magnitude);
     }
@@ -91,11 +98,14 @@ std::string to_string(Duration d) {
     if (h > 0 || m > 0) {
         out += fmt::format("{}m", m);
     }
-    return out + fmt::format("{}{}s", total_seconds % 60, fraction(rest(kNsPerSecond), kNsPerSecond));
+    return out +
+           fmt::format("{}{}s", total_seconds % 60, fraction(rest(kNsPerSecond), kNsPerSecond));
 }
 
 Result<Duration> parse_duration(std::string_view text) {
-    const auto invalid = [&] { return fail(ErrorCode::InvalidArgument, "time: invalid duration \"{}\"", text); };
+    const auto invalid = [&] {
+        return fail(ErrorCode::InvalidArgument, "time: invalid duration \"{}\"", text);
+    };
     std::string_view rest = text;
     bool negative = false;
     if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
@@ -120,7 +130,8 @@ Result<Duration> parse_duration(std::string_view text) {
          {"ms", 1'000'000},
          {"s", kNsPerSecond},
          {"m", 60 * kNsPerSecond},
-         {"h", 3'600 * kNsPerSecond}}};
+         {"h", 3'600 * kNsPerSecond}}
+    };
     __extension__ using Wide = __int128;
     Wide total = 0;
     while (!rest.empty()) {
@@ -128,11 +139,13 @@ Result<Duration> parse_duration(std::string_view text) {
         Wide scale = 1;
         std::size_t digits = 0;
         bool point = false;
-        while (!rest.empty() && ((rest[0] >= '0' && rest[0] <= '9') || (rest[0] == '.' && !point))) {
+        while (!rest.empty() && ((rest[0] >= '0' && rest[0] <= '9') || (rest[0] == '.' && !point))
+        ) {
             if (rest[0] == '.') {
                 point = true;
             } else {
-                // Digits beyond what nanoseconds can hold are read and ignored, as Go does for fractions.
+                // Digits beyond what nanoseconds can hold are read and ignored, as Go does for
+                // fractions.
                 if (number < Wide{1} << 90) {
                     number = number * 10 + (rest[0] - '0');
                     scale = point ? scale * 10 : scale;
@@ -145,7 +158,8 @@ Result<Duration> parse_duration(std::string_view text) {
             return invalid();
         }
         std::size_t length = 0;
-        while (length < rest.size() && rest[length] != '.' && (rest[length] < '0' || rest[length] > '9')) {
+        while (length < rest.size() && rest[length] != '.' &&
+               (rest[length] < '0' || rest[length] > '9')) {
             ++length;
         }
         if (length == 0) {
@@ -159,7 +173,12 @@ Result<Duration> parse_duration(std::string_view text) {
             }
         }
         if (unit == 0) {
-            return fail(ErrorCode::InvalidArgument, "time: unknown unit \"{}\" in duration \"{}\"", name, text);
+            return fail(
+                ErrorCode::InvalidArgument,
+                "time: unknown unit \"{}\" in duration \"{}\"",
+                name,
+                text
+            );
         }
         if (number / scale > Wide{INT64_MAX}) {
             return invalid();
@@ -220,7 +239,11 @@ std::string to_rfc3339(WallTime t) {
 
 Result<WallTime> parse_rfc3339(std::string_view text) {
     const auto invalid = [&] {
-        return fail(ErrorCode::InvalidArgument, "\"{}\" is not a time of the form 2006-01-02T15:04:05Z", text);
+        return fail(
+            ErrorCode::InvalidArgument,
+            "\"{}\" is not a time of the form 2006-01-02T15:04:05Z",
+            text
+        );
     };
     const auto year = read_digits(text, 0, 4);
     const auto month = read_digits(text, 5, 2);
@@ -228,11 +251,13 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
     const auto hour = read_digits(text, 11, 2);
     const auto minute = read_digits(text, 14, 2);
     const auto second = read_digits(text, 17, 2);
-    if (!year || !month || !day || !hour || !minute || !second || text[4] != '-' || text[7] != '-' ||
-        (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':') {
+    if (!year || !month || !day || !hour || !minute || !second || text[4] != '-' ||
+        text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
+        text[16] != ':') {
         return invalid();
     }
-    if (*month < 1 || *month > 12 || *day < 1 || *day > 31 || *hour > 23 || *minute > 59 || *second > 60) {
+    if (*month < 1 || *month > 12 || *day < 1 || *day > 31 || *hour > 23 || *minute > 59 ||
+        *second > 60) {
         return invalid();
     }
     std::size_t at = 19;
@@ -275,7 +300,13 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
         return invalid();
     }
     const WallTime local = from_civil(
-        {.year = *year, .month = *month, .day = *day, .hour = *hour, .minute = *minute, .second = *second, .nanosecond = ns}
+        {.year = *year,
+         .month = *month,
+         .day = *day,
+         .hour = *hour,
+         .minute = *minute,
+         .second = *second,
+         .nanosecond = ns}
     );
     return local - seconds(offset_seconds);
 }

@@ -1,14 +1,15 @@
 #pragma once
-// Time as values. The pure core never asks a clock: Instant (monotonic) and WallTime (calendar) come in as arguments.
-// Text forms follow Go, because Nomad's clients read and write them: durations as time.Duration prints ("1h30m0s", "1.5s", "200ms"),
-// wall times as RFC 3339 with nanoseconds.
+// Time as values. The pure core never asks a clock: Instant (monotonic) and WallTime (calendar)
+// come in as arguments. Text forms follow Go, because Nomad's clients read and write them:
+// durations as time.Duration prints ("1h30m0s", "1.5s", "200ms"), wall times as RFC 3339 with
+// nanoseconds.
+
+#include "base/error.h"
 
 #include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/error.h"
 
 namespace nl {
 
@@ -25,14 +26,27 @@ struct Duration {
     constexpr double seconds() const { return static_cast<double>(ns) / 1e9; }
 };
 
-constexpr Duration nanoseconds(std::int64_t n) { return {n}; }
-constexpr Duration microseconds(std::int64_t n) { return {n * 1'000}; }
-constexpr Duration milliseconds(std::int64_t n) { return {n * 1'000'000}; }
-constexpr Duration seconds(std::int64_t n) { return {n * 1'000'000'000}; }
-constexpr Duration minutes(std::int64_t n) { return seconds(n * 60); }
-constexpr Duration hours(std::int64_t n) { return minutes(n * 60); }
+constexpr Duration nanoseconds(std::int64_t n) {
+    return {n};
+}
+constexpr Duration microseconds(std::int64_t n) {
+    return {n * 1'000};
+}
+constexpr Duration milliseconds(std::int64_t n) {
+    return {n * 1'000'000};
+}
+constexpr Duration seconds(std::int64_t n) {
+    return {n * 1'000'000'000};
+}
+constexpr Duration minutes(std::int64_t n) {
+    return seconds(n * 60);
+}
+constexpr Duration hours(std::int64_t n) {
+    return minutes(n * 60);
+}
 
-/// A point on a process's monotonic clock (or the simulator's virtual one). Only differences mean anything.
+/// A point on a process's monotonic clock (or the simulator's virtual one). Only differences mean
+/// anything.
 struct Instant {
     std::int64_t ns{0};
 
@@ -43,7 +57,8 @@ struct Instant {
     static constexpr Instant max() { return {INT64_MAX}; }
 };
 
-/// Nanoseconds since the Unix epoch, UTC. `WallTime{}` (0) stands for Go's zero time: it prints as 0001-01-01T00:00:00Z.
+/// Nanoseconds since the Unix epoch, UTC. `WallTime{}` (0) stands for Go's zero time: it prints as
+/// 0001-01-01T00:00:00Z.
 struct WallTime {
     std::int64_t unix_ns{0};
 
@@ -57,11 +72,13 @@ struct WallTime {
 /// As Go's time.Duration.String: "0s", "1.5s", "1h0m0s", "250ms", "3µs".
 std::string to_string(Duration d);
 
-/// As Go's time.ParseDuration: a signed sequence of numbers with units ns us µs ms s m h; "0" needs none.
-/// Errors: InvalidArgument with Go's wording, `time: invalid duration "x"`, unknown unit, missing unit.
+/// As Go's time.ParseDuration: a signed sequence of numbers with units ns us µs ms s m h; "0" needs
+/// none. Errors: InvalidArgument with Go's wording, `time: invalid duration "x"`, unknown unit,
+/// missing unit.
 Result<Duration> parse_duration(std::string_view text);
 
-/// RFC 3339 with as many fractional digits as needed (Go's RFC3339Nano), always in UTC with a trailing Z.
+/// RFC 3339 with as many fractional digits as needed (Go's RFC3339Nano), always in UTC with a
+/// trailing Z.
 std::string to_rfc3339(WallTime t);
 /// Accepts RFC 3339 with any offset; the zero time of Go gives WallTime{}. Errors: InvalidArgument.
 Result<WallTime> parse_rfc3339(std::string_view text);

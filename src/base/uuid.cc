@@ -18,7 +18,9 @@ int hex_value(char c) {
     return -1;
 }
 
-constexpr bool is_dash_before(std::size_t byte) { return byte == 4 || byte == 6 || byte == 8 || byte == 10; }
+constexpr bool is_dash_before(std::size_t byte) {
+    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
 
 Uuid stamped(std::uint64_t high, std::uint64_t low) {
     Uuid id;
@@ -75,14 +77,20 @@ Result<Uuid> Uuid::parse(std::string_view text) {
     for (std::size_t i = 0; i < id.bytes.size(); ++i) {
         if (is_dash_before(i)) {
             if (text[at] != '-') {
-                return fail(ErrorCode::InvalidArgument, "\"{}\" is not a UUID: a dash is missing", text);
+                return fail(
+                    ErrorCode::InvalidArgument, "\"{}\" is not a UUID: a dash is missing", text
+                );
             }
             ++at;
         }
         const int high = hex_value(text[at]);
         const int low = hex_value(text[at + 1]);
         if (high < 0 || low < 0) {
-            return fail(ErrorCode::InvalidArgument, "\"{}\" is not a UUID: only hexadecimal digits are allowed", text);
+            return fail(
+                ErrorCode::InvalidArgument,
+                "\"{}\" is not a UUID: only hexadecimal digits are allowed",
+                text
+            );
         }
         id.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
         at += 2;

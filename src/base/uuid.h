@@ -1,5 +1,9 @@
 #pragma once
-// Sixteen-byte ids for nodes, allocations, evaluations and deployments. Text is the lower-case 8-4-4-4-12 form.
+// Sixteen-byte ids for nodes, allocations, evaluations and deployments. Text is the lower-case
+// 8-4-4-4-12 form.
+
+#include "base/error.h"
+#include "base/rng.h"
 
 #include <array>
 #include <compare>
@@ -7,9 +11,6 @@
 #include <cstring>
 #include <string>
 #include <string_view>
-
-#include "base/error.h"
-#include "base/rng.h"
 
 namespace nl {
 
@@ -26,7 +27,8 @@ struct Uuid {
 
     /// A version-4 id from the seeded stream.
     static Uuid random(Rng& rng);
-    /// The n-th id derived from a seed: what a plan stores instead of the ids themselves. Same inputs, same id.
+    /// The n-th id derived from a seed: what a plan stores instead of the ids themselves. Same
+    /// inputs, same id.
     static Uuid derived(const Uuid& seed, std::uint64_t n);
     /// Accepts exactly the 36-character form in either case; "" gives nil. Errors: InvalidArgument.
     static Result<Uuid> parse(std::string_view text);

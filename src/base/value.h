@@ -1,6 +1,7 @@
 #pragma once
-// A free-form value, as JSON and HCL give them: driver configuration, scaling policies, anything a client may send without a schema.
-// Maps keep their keys sorted, so that equal values have equal encodings on every server.
+// A free-form value, as JSON and HCL give them: driver configuration, scaling policies, anything a
+// client may send without a schema. Maps keep their keys sorted, so that equal values have equal
+// encodings on every server.
 
 #include <cstdint>
 #include <map>
@@ -11,20 +12,21 @@
 namespace nl {
 
 class Value {
-  public:
+public:
     using List = std::vector<Value>;
     using Map = std::map<std::string, Value, std::less<>>;
-    using Variant = std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Map>;
+    using Variant =
+        std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Map>;
 
     Value() = default;
-    Value(bool v) : data_(v) {}                          // NOLINT(google-explicit-constructor)
-    Value(std::int64_t v) : data_(v) {}                  // NOLINT(google-explicit-constructor)
+    Value(bool v) : data_(v) {}                            // NOLINT(google-explicit-constructor)
+    Value(std::int64_t v) : data_(v) {}                    // NOLINT(google-explicit-constructor)
     Value(int v) : data_(static_cast<std::int64_t>(v)) {}  // NOLINT(google-explicit-constructor)
-    Value(double v) : data_(v) {}                        // NOLINT(google-explicit-constructor)
-    Value(std::string v) : data_(std::move(v)) {}        // NOLINT(google-explicit-constructor)
-    Value(const char* v) : data_(std::string(v)) {}      // NOLINT(google-explicit-constructor)
-    Value(List v) : data_(std::move(v)) {}               // NOLINT(google-explicit-constructor)
-    Value(Map v) : data_(std::move(v)) {}                // NOLINT(google-explicit-constructor)
+    Value(double v) : data_(v) {}                          // NOLINT(google-explicit-constructor)
+    Value(std::string v) : data_(std::move(v)) {}          // NOLINT(google-explicit-constructor)
+    Value(const char* v) : data_(std::string(v)) {}        // NOLINT(google-explicit-constructor)
+    Value(List v) : data_(std::move(v)) {}                 // NOLINT(google-explicit-constructor)
+    Value(Map v) : data_(std::move(v)) {}                  // NOLINT(google-explicit-constructor)
 
     bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
     const bool* as_bool() const { return std::get_if<bool>(&data_); }
@@ -40,11 +42,13 @@ class Value {
 
     friend bool operator==(const Value&, const Value&) = default;
 
-  private:
+private:
     Variant data_;
 };
 
 using ValueMap = Value::Map;
 using StringMap = std::map<std::string, std::string, std::less<>>;
+template <class T>
+using Map = std::map<std::string, T, std::less<>>;
 
 }  // namespace nl

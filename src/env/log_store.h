@@ -1,15 +1,16 @@
 #pragma once
-// Where a Raft log lives: RocksDB in production (io/rocksdb_log_store), faulty memory in the simulator (fakes). Entries are opaque
-// bytes with a position; storage::Log encodes them and checks them. Calls with a Ticket return at once and end as a Completion in
-// the owner's loop; the simulator decides when, in which order, and whether. One owner, one thread.
-
-#include <cstddef>
-#include <optional>
-#include <vector>
+// Where a Raft log lives: RocksDB in production (io/rocksdb_log_store), faulty memory in the
+// simulator (fakes). Entries are opaque bytes with a position; storage::Log encodes them and checks
+// them. Calls with a Ticket return at once and end as a Completion in the owner's loop; the
+// simulator decides when, in which order, and whether. One owner, one thread.
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/strong.h"
+
+#include <cstddef>
+#include <optional>
+#include <vector>
 
 namespace nl::env {
 
@@ -27,7 +28,8 @@ struct LogBatch {
     std::vector<LogRecord> records;
 };
 
-/// The end of an asynchronous call. A failed write must never be retried on the same store: the node stops (fsync semantics).
+/// The end of an asynchronous call. A failed write must never be retried on the same store: the
+/// node stops (fsync semantics).
 struct Completion {
     Ticket ticket;
     Result<void> result;
@@ -52,15 +54,15 @@ struct Recovered {
 };
 
 class LogStore {
-  public:
+public:
     LogStore() = default;
     LogStore(const LogStore&) = delete;
     LogStore& operator=(const LogStore&) = delete;
     virtual ~LogStore() = default;
 
     virtual void append(LogBatch batch, Ticket ticket) = 0;
-    /// Records first..last as far as they fit into max_bytes, at least one if there is any. Sees appends at once.
-    /// Errors: Corruption, NotFound (compacted away or beyond the end).
+    /// Records first..last as far as they fit into max_bytes, at least one if there is any. Sees
+    /// appends at once. Errors: Corruption, NotFound (compacted away or beyond the end).
     virtual Result<std::vector<LogRecord>> read(Index first, Index last, std::size_t max_bytes) = 0;
     /// Forgets everything up to and including `through`.
     virtual void compact(Index through, Ticket ticket) = 0;

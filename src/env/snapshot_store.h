@@ -1,14 +1,15 @@
 #pragma once
-// Where snapshots of the state live. A snapshot becomes visible only by commit: temporary name, sync, rename, sync of the directory.
-// Every block carries a checksum, verified on reading. Calls block: they belong on a thread that may wait.
-
-#include <cstdint>
-#include <memory>
-#include <optional>
+// Where snapshots of the state live. A snapshot becomes visible only by commit: temporary name,
+// sync, rename, sync of the directory. Every block carries a checksum, verified on reading. Calls
+// block: they belong on a thread that may wait.
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/strong.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
 
 namespace nl::env {
 
@@ -23,15 +24,16 @@ struct SnapshotMeta {
 };
 
 class SnapshotWriter {
-  public:
+public:
     virtual ~SnapshotWriter() = default;
     virtual Result<void> write(BytesView chunk) = 0;
-    /// Durable and visible when it returns. Destroying a writer without commit leaves nothing behind.
+    /// Durable and visible when it returns. Destroying a writer without commit leaves nothing
+    /// behind.
     virtual Result<void> commit() = 0;
 };
 
 class SnapshotReader {
-  public:
+public:
     virtual ~SnapshotReader() = default;
     virtual const SnapshotMeta& meta() const = 0;
     /// The next bytes, at most `max`; empty at the end. Errors: Corruption.
@@ -39,14 +41,15 @@ class SnapshotReader {
 };
 
 class SnapshotStore {
-  public:
+public:
     SnapshotStore() = default;
     SnapshotStore(const SnapshotStore&) = delete;
     SnapshotStore& operator=(const SnapshotStore&) = delete;
     virtual ~SnapshotStore() = default;
 
     virtual Result<std::unique_ptr<SnapshotWriter>> create(const SnapshotMeta& meta) = 0;
-    /// The newest whole snapshot, if any; damaged ones are skipped and reported through the log of the implementation.
+    /// The newest whole snapshot, if any; damaged ones are skipped and reported through the log of
+    /// the implementation.
     virtual Result<std::optional<SnapshotMeta>> latest() = 0;
     virtual Result<std::unique_ptr<SnapshotReader>> open(Index index) = 0;
     /// Removes all but the newest `keep` snapshots.
