@@ -1,0 +1,36 @@
+#include "model/job_answers.h"
+#include "model/job_diff.h"
+#include "model/job_records.h"
+#include "model/plan_annotations.h"
+#include "wire/json_codec.h"
+
+NL_WIRE_BOTH(nl::model::TaskGroupSummary)
+NL_WIRE_BOTH(nl::model::JobChildrenSummary)
+NL_WIRE_BOTH(nl::model::JobSummary)
+NL_WIRE_BOTH(nl::model::ScalingEvent)
+NL_WIRE_BOTH(nl::model::JobSubmission)
+NL_WIRE_BOTH(nl::model::JobListStub)
+NL_WIRE_BOTH(nl::model::JobStatusesDeployment)
+NL_WIRE_BOTH(nl::model::JobStatusesAlloc)
+NL_WIRE_BOTH(nl::model::JobStatusesLatestDeployment)
+NL_WIRE_BOTH(nl::model::JobStatusesJob)
+NL_WIRE_BOTH(nl::model::JobRegisterResponse)
+NL_WIRE_BOTH(nl::model::JobDeregisterResponse)
+NL_WIRE_BOTH(nl::model::JobPlanResponse)
+NL_WIRE_BOTH(nl::model::JobValidateResponse)
+NL_WIRE_BOTH(nl::model::JobVersionsResponse)
+NL_WIRE_BOTH(nl::model::JobDispatchResponse)
+NL_WIRE_BOTH(nl::model::TaskGroupScaleStatus)
+NL_WIRE_BOTH(nl::model::JobScaleStatus)
+NL_WIRE_BOTH(nl::model::ScalingPolicyListStub)
+NL_WIRE_BOTH(nl::model::PeriodicForceResponse)
+NL_WIRE_BOTH(nl::model::JobStabilityResponse)
+NL_WIRE_BOTH(nl::model::JobTagResponse)
+NL_WIRE_BOTH(nl::model::JobAction)
+NL_WIRE_BOTH(nl::model::FieldDiff)
+NL_WIRE_BOTH(nl::model::ObjectDiff)
+NL_WIRE_BOTH(nl::model::TaskDiff)
+NL_WIRE_BOTH(nl::model::TaskGroupDiff)
+NL_WIRE_BOTH(nl::model::JobDiff)
+NL_WIRE_BOTH(nl::model::DesiredUpdates)
+NL_WIRE_BOTH(nl::model::PlanAnnotations)
