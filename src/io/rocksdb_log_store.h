@@ -1,0 +1,131 @@
+#pragma once
+// env::LogStore on RocksDB (docs/adr/0003-rocksdb.md). One writer thread: append() only enqueues;
+// the thread takes everything that waits and writes it as one synchronous RocksDB batch, so many
+// appends share one fdatasync. Order of calls: open, recover, then the rest, all from one owner.
+// Every batch carries a sequence number and the checksum of the batch before it, and every entry
+// its own checksum: a batch that is lost in the middle, and a flipped bit, are found by recover()
+// and read(), never skipped. After a failed write nothing more is written: the node has to stop.
+// Layout: docs/formats/log.md.
+
+#include "env/log_store.h"
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+namespace rocksdb {
+class DB;
+class WriteBatch;
+}  // namespace rocksdb
+
+namespace nl::io {
+
+class RocksDbLogStore final : public env::LogStore {
+public:
+    /// Called on the writer thread once for each ticket, in the order of the calls; it must not
+    /// block (post it to the owner's loop).
+    using OnCompletion = std::function<void(env::Completion)>;
+
+    struct Options {
+        /// Made if it is not there. Belongs to this store alone.
+        std::string directory;
+    };
+
+    /// append() waits when this much is queued; Raft's own bounds keep it far below.
+    static constexpr std::size_t kQueuedBytesMax = 512 * 1024 * 1024;
+    /// One RocksDB batch takes no more than this, so that a long queue shows its progress.
+    static constexpr std::size_t kBatchBytesMax = 16 * 1024 * 1024;
+
+    RocksDbLogStore(Options options, OnCompletion on_completion);
+    /// Writes what is queued, then closes.
+    ~RocksDbLogStore() override;
+
+    void append(env::LogBatch batch, Ticket ticket) override;
+    Result<std::vector<env::LogRecord>> read(Index first, Index last, std::size_t max_bytes)
+        override;
+    void compact(Index through, Ticket ticket) override;
+    void reset(Index through, Term term, Ticket ticket) override;
+    /// Opens the directory. A log damaged in the middle is set aside beside the directory (name
+    /// with ".damaged-N"), what is whole is copied into a new one, and the damage is reported, at
+    /// every start until reset(). Errors: Corruption when nothing can be read, Unavailable when
+    /// another process has it open or the disk refuses.
+    Result<env::Recovered> recover() override;
+
+private:
+    struct Append {
+        std::uint64_t number;
+        env::LogBatch batch;
+        Index old_last;
+    };
+    struct Compact {
+        Index first;
+        Index through;
+        Term term;
+    };
+    struct Reset {
+        Index first;
+        Index old_last;
+        Index through;
+        Term term;
+    };
+    struct Job {
+        std::variant<Append, Compact, Reset> work;
+        Ticket ticket;
+        std::size_t bytes;
+    };
+    struct Pending {
+        std::uint64_t number;
+        std::shared_ptr<const env::LogRecord> record;
+    };
+    /// The last link of the chain of batches.
+    struct Link {
+        std::uint64_t sequence{0};
+        std::uint32_t checksum{0};
+    };
+
+    Result<void> open_database();
+    Result<env::Recovered> scan();
+    Result<env::Recovered> salvage(const std::string& reason);
+    void enqueue(Job job);
+    void write_loop();
+    Result<void> write(std::deque<Job>& jobs);
+    void add(rocksdb::WriteBatch& out, Job& job, std::uint64_t sequence);
+    Result<Term> term_at(Index index);
+
+    Options options_;
+    OnCompletion on_completion_;
+    std::unique_ptr<rocksdb::DB> db_;
+
+    // The owner's view, which runs ahead of the disk.
+    Index first_{1};
+    Index last_{0};
+    Term base_term_;
+    std::uint64_t next_number_{1};
+
+    // Writer's own.
+    Link link_;
+    Index oldest_batch_hint_;
+
+    std::mutex mutex_;
+    std::condition_variable work_;
+    std::condition_variable room_;
+    std::deque<Job> queue_;
+    std::size_t queued_bytes_{0};
+    /// Records that are not on disk yet; read() looks here first.
+    std::map<Index, Pending> pending_;
+    bool stopping_{false};
+    bool failed_{false};
+    std::string failure_;
+    std::thread writer_;
+};
+
+}  // namespace nl::io
