@@ -17,7 +17,7 @@ MODULES = [
     ("base", "pure"), ("crypto", "pure"), ("compress", "pure"), ("env", "pure"), ("hcl", "pure"), ("expr", "pure"),
     ("model", "pure"), ("wire", "pure"), ("jobspec", "pure"), ("policy", "pure"), ("raft", "pure"), ("state", "pure"),
     ("sched", "pure"), ("storage", "pure"), ("fakes", "test"), ("server", "pure"), ("client", "pure"), ("api", "pure"),
-    ("io", "os"), ("drivers", "os"), ("supervisor", "os"), ("agent", "os"), ("cli", "os"), ("sim", "test"),
+    ("io", "os"), ("supervisor", "os"), ("drivers", "os"), ("agent", "os"), ("cli", "os"), ("sim", "test"),
 ]
 ORDER = {name: i for i, (name, _) in enumerate(MODULES)}
 KIND = dict(MODULES)

@@ -1,0 +1,244 @@
+#pragma once
+// What a task driver is to the node: calls with a Ticket that return at once, and DriverEvents that
+// come back into the node's loop. client::Node never calls a driver itself: it answers DriverCalls
+// (client/effects.h) and whoever runs it hands them on with `perform`. A driver may be called from
+// one thread; it posts events from any. Every call is idempotent: start of a task instance that
+// already runs answers Started again, stop or destroy of one that is gone succeeds. After Nomad's
+// driver plugins (TaskConfig, TaskHandle, ExitResult), without a process between.
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/fields.h"
+#include "base/strong.h"
+#include "base/time.h"
+#include "base/uuid.h"
+#include "base/value.h"
+#include "model/client_stats.h"
+#include "model/node.h"
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace nl::client {
+
+/// One run of a task: a restart is a new instance, so that nothing of the old one is taken for the
+/// new.
+struct TaskId {
+    Uuid alloc;
+    std::string task;
+    std::uint64_t attempt{};
+    NL_FIELDS(TaskId, (1, alloc), (2, task), (3, attempt))
+
+    friend std::strong_ordering operator<=>(const TaskId& a, const TaskId& b) {
+        if (const auto c = a.alloc <=> b.alloc; c != 0) {
+            return c;
+        }
+        if (const auto c = a.task <=> b.task; c != 0) {
+            return c;
+        }
+        return a.attempt <=> b.attempt;
+    }
+    /// "<alloc>/<task>/<attempt>"
+    std::string str() const;
+    static Result<TaskId> parse(std::string_view text);
+};
+
+/// All a driver needs; everything is interpolated, paths are the node's.
+struct TaskSpec {
+    TaskId id;
+    std::string driver;
+    std::string job_id;
+    std::string group;
+    std::string namespace_;
+    /// The driver's own block.
+    ValueMap config;
+    /// The complete environment but for what the host adds (drivers that pass the host's put it
+    /// below).
+    StringMap env;
+    /// "" is the driver's default.
+    std::string user;
+    std::string alloc_dir;
+    std::string task_dir;
+    /// Log files are <logs_dir>/<task>.stdout.0 and so on.
+    std::string logs_dir;
+    std::int64_t log_max_files{};
+    std::int64_t log_max_file_bytes{};
+    bool logs_disabled{};
+    std::int64_t cpu_shares{};
+    std::int64_t memory_mb{};
+    std::int64_t memory_max_mb{};
+    std::vector<std::int64_t> cores;
+    NL_FIELDS(
+        TaskSpec,
+        (1, id),
+        (2, driver),
+        (3, job_id),
+        (4, group),
+        (5, namespace_),
+        (6, config),
+        (7, env),
+        (8, user),
+        (9, alloc_dir),
+        (10, task_dir),
+        (11, logs_dir),
+        (12, log_max_files),
+        (13, log_max_file_bytes),
+        (14, logs_disabled),
+        (15, cpu_shares),
+        (16, memory_mb),
+        (17, memory_max_mb),
+        (18, cores)
+    )
+};
+
+/// What finds a running task again after the agent restarted. Kept in the node's local state.
+struct TaskHandle {
+    TaskId id;
+    std::string driver;
+    std::uint64_t version{};
+    /// The driver's own words.
+    Bytes state;
+    NL_FIELDS(TaskHandle, (1, id), (2, driver), (3, version), (4, state))
+};
+
+struct ExitResult {
+    std::int64_t exit_code{};
+    /// The signal that ended it, or 0.
+    std::int64_t signal{};
+    bool oom_killed{};
+    /// Why the code is not to be trusted ("" if it is): it came to its end while nobody watched.
+    std::string error;
+    /// Node's clock; 0 if the driver does not know.
+    WallTime finished_at;
+    NL_FIELDS(
+        ExitResult, (1, exit_code), (2, signal), (3, oom_killed), (4, error), (5, finished_at)
+    )
+
+    bool succeeded() const { return exit_code == 0 && signal == 0 && error.empty(); }
+};
+
+// ---- what comes back
+
+struct Fingerprinted {
+    std::string driver;
+    model::DriverInfo info;
+};
+struct Started {
+    TaskHandle handle;
+    WallTime at;
+};
+struct StartFailed {
+    Error error;
+    /// A restart may help (Nomad's recoverable errors).
+    bool recoverable{};
+};
+/// The task still runs, or its end follows as Exited.
+struct Recovered {
+    TaskHandle handle;
+};
+/// The driver knows nothing of it: it is to be started again.
+struct RecoverFailed {
+    Error error;
+};
+/// Once for each instance that was Started or Recovered; again after a restart of the agent until
+/// `destroy`.
+struct Exited {
+    ExitResult result;
+};
+/// The end of stop, signal and destroy.
+struct CallDone {
+    Result<void> result;
+};
+struct StatsAnswer {
+    Result<model::TaskResourceUsage> usage;
+};
+/// Words for the task's event list (event type Driver), for instance the progress of a pull.
+struct DriverMessage {
+    std::string message;
+};
+
+struct DriverEvent {
+    /// Of the call it answers; 0 for Exited, DriverMessage and a fingerprint that nobody asked for.
+    Ticket ticket;
+    TaskId id;
+    std::variant<
+        Fingerprinted,
+        Started,
+        StartFailed,
+        Recovered,
+        RecoverFailed,
+        Exited,
+        CallDone,
+        StatsAnswer,
+        DriverMessage>
+        what;
+};
+
+class Driver {
+public:
+    Driver() = default;
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+    virtual ~Driver() = default;
+
+    /// The name that jobs use.
+    virtual std::string_view name() const = 0;
+    /// Ends as Fingerprinted.
+    virtual void fingerprint(Ticket ticket) = 0;
+    /// Ends as Started or StartFailed.
+    virtual void start(const TaskSpec& spec, Ticket ticket) = 0;
+    /// Ends as Recovered or RecoverFailed.
+    virtual void recover(const TaskHandle& handle, Ticket ticket) = 0;
+    /// Sends `signal` to the task, and kills all of it after `timeout`. Ends as CallDone when the
+    /// signal is on its way; the end of the task is its Exited.
+    virtual void stop(const TaskId& id, int signal, Duration timeout, Ticket ticket) = 0;
+    /// Ends as CallDone.
+    virtual void signal(const TaskId& id, int signal, Ticket ticket) = 0;
+    /// Ends as StatsAnswer.
+    virtual void stats(const TaskId& id, Ticket ticket) = 0;
+    /// Kills what is left of an instance and forgets it with its exit code. Ends as CallDone.
+    virtual void destroy(const TaskId& id, Ticket ticket) = 0;
+};
+
+// ---- calls as values
+
+struct CallFingerprint {};
+struct CallStart {
+    TaskSpec spec;
+};
+struct CallRecover {
+    TaskHandle handle;
+};
+struct CallStop {
+    int signal{};
+    Duration timeout;
+};
+struct CallSignal {
+    int signal{};
+};
+struct CallStats {};
+struct CallDestroy {};
+
+struct DriverCall {
+    Ticket ticket;
+    std::string driver;
+    TaskId id;
+    std::variant<
+        CallFingerprint,
+        CallStart,
+        CallRecover,
+        CallStop,
+        CallSignal,
+        CallStats,
+        CallDestroy>
+        what;
+};
+
+/// Hands a call to the driver it names.
+void perform(Driver& driver, const DriverCall& call);
+
+}  // namespace nl::client
