@@ -1,0 +1,111 @@
+#pragma once
+// Gives server::Replica its thread, its disk and its peers: log store and snapshot store (RocksDB and files under a data directory, or
+// memory without one), transport, timers. Events may come from any thread; callbacks are called on the replica's thread and must not
+// block. After `fatal` nothing else is called: the process has to stop.
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "env/log_store.h"
+#include "env/snapshot_store.h"
+#include "io/grpc/grpc_transport.h"
+#include "io/loop.h"
+#include "server/replica.h"
+
+namespace nl::agent {
+
+class ReplicaHost {
+  public:
+    struct Options {
+        server::ReplicaOptions replica;
+        /// Empty: everything stays in memory.
+        std::string data_dir;
+        std::optional<io::TlsOptions> tls;
+        std::uint64_t seed{0};
+    };
+    struct Callbacks {
+        /// In log order without gaps; report with applied().
+        std::function<void(std::vector<server::Committed>)> committed;
+        /// Replace the state by this snapshot, then report with snapshot_installed().
+        std::function<void(env::SnapshotMeta)> install;
+        /// Save a snapshot of what is applied, then report with snapshot_saved().
+        std::function<void()> take_snapshot;
+        std::function<void(raft::RoleChange)> role;
+        std::function<void(raft::Membership)> membership;
+        /// A proposal that ended without being committed here.
+        std::function<void(Ticket, Error)> refused;
+        /// A proposal that is committed but carries no command (membership, transfer).
+        std::function<void(Ticket, Index)> done;
+        std::function<void(Error)> fatal;
+    };
+
+    /// Opens the stores. Errors: Corruption, Unavailable (another process has the directory).
+    static Result<std::unique_ptr<ReplicaHost>> open(Options options);
+    ~ReplicaHost();
+    ReplicaHost(const ReplicaHost&) = delete;
+    ReplicaHost& operator=(const ReplicaHost&) = delete;
+
+    env::SnapshotStore& snapshots() { return *snapshots_; }
+    /// The snapshot to load before start().
+    const std::optional<env::SnapshotMeta>& latest_snapshot() const { return latest_; }
+    /// Whether the directory already holds a log or a snapshot.
+    bool has_history() const;
+
+    /// Reads the log back and runs. The state must hold latest_snapshot().
+    Result<void> start(Callbacks callbacks);
+    void stop();
+
+    // Any thread.
+    void message(ServerId from, env::Channel channel, Bytes bytes);
+    void propose(Ticket ticket, Bytes command);
+    void read(std::function<void(Result<Index>)> done);
+    void change_membership(Ticket ticket, raft::Change change);
+    void transfer(Ticket ticket, ServerId to);
+    void applied(Index index);
+    void snapshot_saved(Result<env::SnapshotMeta> meta);
+    void snapshot_installed(Index index, Result<void> result);
+    /// Entries as the log holds them; answered on the replica's thread.
+    void entries(Index first, std::size_t count_max, std::function<void(Result<std::vector<raft::Entry>>)> done);
+    /// As of the last event; a copy under a lock.
+    server::ReplicaStatus status() const;
+    raft::Membership membership() const;
+
+  private:
+    explicit ReplicaHost(Options options);
+    void enqueue(server::Event event);
+    void drain();
+    void carry_out(server::Effects effects);
+    void arm();
+
+    Options options_;
+    Callbacks callbacks_;
+    std::unique_ptr<env::LogStore> log_;
+    std::unique_ptr<env::SnapshotStore> snapshots_;
+    std::optional<env::SnapshotMeta> latest_;
+    std::unique_ptr<io::GrpcTransport> transport_;
+    std::unique_ptr<server::SnapshotWorker> snapshot_worker_;
+    io::EventLoop loop_;
+    io::EventLoop snapshot_loop_;
+
+    // The loop's own.
+    std::unique_ptr<server::Replica> replica_;
+    std::vector<server::Event> pending_;
+    std::map<Ticket, std::function<void(Result<Index>)>> reads_;
+    Ticket next_read_{1};
+    Instant armed_{Instant::max()};
+    std::uint64_t timer_{0};
+    bool failed_{false};
+    raft::Membership known_members_;
+
+    mutable std::mutex mutex_;
+    server::ReplicaStatus status_;
+    raft::Membership membership_;
+    std::atomic<bool> started_{false};
+};
+
+}  // namespace nl::agent
