@@ -29,6 +29,9 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -112,6 +115,7 @@ struct ReadReady {
     Instant valid_until = Instant::max();
 };
 
+/// In the order of Core's role variant.
 enum class Role : unsigned char { Follower, PreCandidate, Candidate, Leader };
 std::string_view to_string(Role role);
 
@@ -135,6 +139,9 @@ struct SnapshotWanted {
 
 /// What to do, in this order.
 struct Ready {
+    /// Another server contradicts what was committed: most servers lost their data. Stop; nothing
+    /// else is in this Ready.
+    std::optional<std::string> broken;
     /// Replace the state by this snapshot, and begin the log after it, before anything else. Answer
     /// with snapshot_installed.
     std::optional<Snapshot> install;
@@ -266,21 +273,24 @@ private:
         ServerId leader;
     };
     struct PreCandidate {
+        /// Who answered, and whether in our favour; our own wish counts at once, it promises
+        /// nothing.
         std::map<ServerId, bool> votes;
     };
     struct Candidate {
+        /// Our own vote is put in when it is durable.
         std::map<ServerId, bool> votes;
-        bool transfer{false};
-        /// Our own vote counts when it is durable: the hard state travels in the Ready with this
-        /// number, 0 until taken.
+        /// The number of the write that carries our vote.
         std::uint64_t vote_write{0};
-        bool vote_durable{false};
     };
     struct WaitingRead {
         ReadId id{0};
-        ServerId from;           // self, or the follower that asked
-        std::uint64_t round{0};  // the heartbeat round that must be confirmed; 0: not sent yet
-        Index index;             // commit index when the read was accepted
+        /// Self, or the follower that asked.
+        ServerId from;
+        /// The heartbeat round that must be confirmed; 0 while none was sent for it.
+        std::uint64_t round{0};
+        /// The commit index when that round was sent.
+        Index index;
     };
     struct Round {
         std::uint64_t number{0};
@@ -291,32 +301,36 @@ private:
         /// The entry that opened the term: nothing is read or reconfigured before it is committed.
         Index opening;
         std::deque<WaitingRead> reads;
+        /// Rounds without a quorum's answer, oldest first; bounded by kRoundsMax.
         std::deque<Round> rounds;
         std::uint64_t round{0};
+        std::uint64_t confirmed{0};
         Instant heartbeat_due;
-        Instant quorum_since;  // when a quorum was last known to be with us
-        Instant lease_start;   // send time of the newest confirmed round
-        bool lease_broken{false
-        };  // a TimeoutNow left in this term: somebody may campaign against the lease
+        /// When the newest confirmed round was sent; the lease counts from there.
+        Instant lease_start;
+        /// A TimeoutNow left in this term: from now on somebody may campaign against the lease.
+        bool lease_broken{false};
         ServerId transfer_to;
         Instant transfer_deadline;
-        bool timeout_now_sent{false};
     };
     using RoleState = std::variant<Follower, PreCandidate, Candidate, Leader>;
 
-    // Roles and elections (core_election.cc).
+    // Elections (core_election.cc).
     void become_follower(Term term, ServerId leader);
-    void campaign(bool pre, bool transfer);
-    void maybe_win_vote();
+    void pre_campaign();
+    void campaign(bool by_transfer);
+    void maybe_win();
     void become_leader();
     void on_vote_request(const Message& m);
     void on_vote_response(const Message& m);
-    bool may_lead() const;
-    bool leader_is_fresh() const;
-    void reset_election_deadline();
     void on_timeout_now(const Message& m);
-    template <class Votes>
-    int tally(const Votes& votes, bool self_counts) const;
+    bool may_lead() const;
+    bool is_repairing() const { return commit_ < repair_through_; }
+    bool leader_is_fresh() const;
+    bool is_up_to_date(const Message& m) const;
+    void reset_election_deadline();
+    void check_quorum();
+    std::size_t quorum() const { return log_.membership().voters() / 2 + 1; }
 
     // Replication (core_replication.cc).
     void on_append(const Message& m);
@@ -324,25 +338,32 @@ private:
     void on_heartbeat(const Message& m);
     void on_heartbeat_response(const Message& m);
     void on_install_snapshot(const Message& m);
-    void replicate();
+    void replicate(Leader& leader);
     void replicate_to(ServerId to, Progress& p);
-    void send_heartbeats();
+    bool send_append(ServerId to, Progress& p);
     void maybe_commit();
-    void sync_peers();
-    void check_quorum();
+    void maybe_leave(Leader& leader);
     void append_entry(EntryKind kind, Bytes data, const Uuid& request);
-    void maybe_finish_transfer();
+    void append_membership(const Membership& membership);
+    void maybe_finish_transfer(Leader& leader);
+    Progress fresh_progress() const;
 
-    // Reads (core_read.cc).
+    // Reads and heartbeats (core_read.cc).
+    void send_heartbeats(Leader& leader);
     void on_read_request(const Message& m);
     void on_read_response(const Message& m);
-    void accept_read(ReadId id, ServerId from);
-    void confirm_reads();
+    bool accept_read(Leader& leader, ReadId id, ServerId from);
+    void advance_reads(Leader& leader);
+    void confirm_rounds(Leader& leader);
     void answer_read(const WaitingRead& read, Instant valid_until);
     void fail_reads();
+    void expire_forwarded_reads();
     Instant lease_until(const Leader& leader) const;
 
     void advance(Instant now);
+    void dispatch(const Message& m);
+    bool settle_terms(const Message& m);
+    void fill_committed(Ready& ready);
     Duration timeout_min() const {
         return options_.election_timeout_min * options_.timeout_multiplier;
     }
@@ -351,42 +372,49 @@ private:
     }
     Duration heartbeat() const { return options_.heartbeat_interval * options_.timeout_multiplier; }
     Message make(MessageKind kind, ServerId to) const;
-    void send_now(Message m);
-    void send_durable(Message m);
+    void send_now(Message m) { out_now_.push_back({.message = std::move(m), .stored = {}}); }
+    void send_durable(Message m) {
+        out_durable_.push_back({.message = std::move(m), .stored = {}});
+    }
     Role role() const { return static_cast<Role>(role_.index()); }
     ServerId leader_id() const;
-    void note_role();
+    RoleChange current_role() const;
+    void give_up(std::string why);
 
     Options options_;
     Rng rng_;
     Instant now_;
     HardState hard_;
-    HardState hard_taken_;  // as of the last Ready
+    /// As given out in the last Ready.
+    HardState hard_taken_;
     Log log_;
     RoleState role_ = Follower{};
     Instant election_deadline_;
-    Instant leader_contact_;  // when a leader of this term was last heard
-    bool had_contact_{false};
+    /// When a leader was last heard; nothing before the first time.
+    std::optional<Instant> leader_contact_;
     Index commit_;
-    Index handed_out_;  // committed entries given to the owner
+    /// Committed entries up to here were given to the owner, and up to there it has applied them.
+    Index handed_out_;
     Index applied_;
     Index repair_through_;
-    bool installing_{false};
+    /// The snapshot that is being installed: nothing is handed out meanwhile.
+    std::optional<Index> installing_;
     std::optional<Snapshot> install_;
-    std::uint64_t ready_number_{0};
-    std::uint64_t persisted_number_{0};
+    /// Writes under way, oldest first, by number.
     std::deque<Persistence> writing_;
+    std::uint64_t write_number_{0};
     std::vector<Outbound> out_now_;
     std::vector<Outbound> out_durable_;
     std::vector<ReadReady> reads_ready_;
     std::vector<ReadId> reads_failed_;
     std::vector<SnapshotWanted> snapshots_;
-    /// A follower's reads that went to the leader, with their deadline.
+    /// A follower's reads that went to the leader, with their deadlines; bounded by
+    /// Options::reads_max.
     std::map<ReadId, Instant> forwarded_reads_;
     ReadId next_read_{1};
     RoleChange role_told_;
-    Index membership_told_{0};
-    bool membership_untold_{true};
+    std::optional<Membership> membership_told_;
+    std::optional<std::string> broken_;
 };
 
 }  // namespace nl::raft

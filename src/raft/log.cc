@@ -45,6 +45,9 @@ std::optional<Term> Log::term_at(Index index) const {
 }
 
 Index Log::at_or_below_term(Index from, Term term) const {
+    if (from < base_) {
+        return from;
+    }
     Index at = std::min(from, last_);
     for (auto run = runs_.rbegin(); run != runs_.rend(); ++run) {
         if (run->first > at) {

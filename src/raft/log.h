@@ -41,7 +41,8 @@ public:
     Index stable() const { return stable_; }
     Term last_term() const { return *term_at(last_); }
     std::optional<Term> term_at(Index index) const;
-    /// The highest index at or below `from` whose term is at most `term`; base at the lowest.
+    /// The highest index at or below `from` whose term is at most `term`; base at the lowest,
+    /// `from` itself if it is compacted away.
     Index at_or_below_term(Index from, Term term) const;
 
     /// Appends the entry that follows the last.

@@ -44,6 +44,8 @@ struct Progress {
     Index commit_told;
     /// The newest heartbeat round it answered.
     std::uint64_t round{0};
+    /// What `match` was when the newest round was sent.
+    Index match_at_round;
     Instant snapshot_retry;
 
     void probe_from(Index index) {
