@@ -1,12 +1,13 @@
 #pragma once
-// What the command line starts: the agent (Nomad's `agent`) and the seed's `server`. Each runs until SIGTERM or SIGINT and returns the
-// process's exit code; messages go to stderr, progress to stdout. cli parses flags into these structs and knows nothing else.
+// What the command line starts: the agent (Nomad's `agent`) and the seed's `server`. Each runs
+// until SIGTERM or SIGINT and returns the process's exit code; messages go to stderr, progress to
+// stdout. cli parses flags into these structs and knows nothing else.
+
+#include "agent/config.h"
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "agent/config.h"
 
 namespace nl::agent {
 

@@ -360,8 +360,8 @@ Result<void> check_config(const Config& config) {
     if (!tls && !acl && !is_loopback(bind)) {
         return fail(
             ErrorCode::InvalidArgument,
-            "the HTTP API would be open to everyone on {}: switch on tls { http = true } or acl { "
-            "enabled = true }, or bind to 127.0.0.1",
+            "the HTTP API would be open to everyone on {}: switch on tls.http or "
+            "acl.enabled, or bind to 127.0.0.1",
             bind
         );
     }

@@ -1,10 +1,10 @@
 #include "agent/founding.h"
 
-#include <algorithm>
-#include <chrono>
-
 #include "io/files.h"
 #include "io/log.h"
+
+#include <algorithm>
+#include <chrono>
 
 namespace nl::agent {
 namespace {
@@ -26,7 +26,9 @@ Founding::Founding(Options options, io::PeerClient& peers, OnFounded on_founded)
     known_.push_back(options_.self);
 }
 
-Founding::~Founding() { stop(); }
+Founding::~Founding() {
+    stop();
+}
 
 Result<std::optional<raft::Membership>> Founding::stored(const std::string& file) {
     if (file.empty() || !io::exists(file)) {
@@ -40,7 +42,8 @@ Result<std::optional<raft::Membership>> Founding::stored(const std::string& file
     const BytesView body = BytesView(content).substr(0, content.size() - 4);
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < 4; ++i) {
-        sum |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(content[body.size() + i])) << (8 * i);
+        sum |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(content[body.size() + i]))
+               << (8 * i);
     }
     if (crc32c(body) != sum) {
         return fail(ErrorCode::Corruption, "{} is damaged: its checksum does not fit", file);
@@ -81,7 +84,9 @@ void Founding::add_join(std::string address) {
 }
 
 FoundingHello Founding::hello() const {
-    FoundingHello out{.self = options_.self, .expect = options_.expect, .known = known_, .cluster = {}};
+    FoundingHello out{
+        .self = options_.self, .expect = options_.expect, .known = known_, .cluster = {}
+    };
     if (cluster_) {
         out.cluster = *cluster_;
     }
@@ -130,8 +135,9 @@ void Founding::learn(const raft::Member& member) {
     if (member.id == raft::kNobody) {
         return;
     }
-    const auto found =
-        std::find_if(known_.begin(), known_.end(), [&](const raft::Member& m) { return m.id == member.id; });
+    const auto found = std::find_if(known_.begin(), known_.end(), [&](const raft::Member& m) {
+        return m.id == member.id;
+    });
     if (found != known_.end()) {
         *found = member;
     } else if (known_.size() < kMembersMax) {
@@ -151,7 +157,9 @@ bool Founding::agree(raft::Membership membership) {
             content.push_back(static_cast<char>(sum >> (8 * i) & 0xff));
         }
         if (const auto written = io::write_file_atomic(options_.file, content); !written) {
-            io::log_error("agent", "the founding membership cannot be stored: {}", written.error().message);
+            io::log_error(
+                "agent", "the founding membership cannot be stored: {}", written.error().message
+            );
             return false;
         }
     }
@@ -184,7 +192,9 @@ void Founding::run() {
             ask_all();
             if (!propose() && ++rounds % kRoundsPerNote == 0) {
                 const std::lock_guard lock(mutex_);
-                io::log_info("agent", "waiting for servers: {} of {} known", known_.size(), options_.expect);
+                io::log_info(
+                    "agent", "waiting for servers: {} of {} known", known_.size(), options_.expect
+                );
             }
         }
         std::unique_lock lock(mutex_);
@@ -216,7 +226,10 @@ void Founding::ask_all() {
             continue;
         }
         const auto raw = peers_.call_and_wait(
-            {.address = address, .method = kHelloMethod, .request = encode(mine), .timeout = kCallTimeout}
+            {.address = address,
+             .method = kHelloMethod,
+             .request = encode(mine),
+             .timeout = kCallTimeout}
         );
         if (!raw) {
             continue;
@@ -229,7 +242,8 @@ void Founding::ask_all() {
             if (theirs->cluster->find(options_.self.id) != nullptr) {
                 agree(*theirs->cluster);
             } else {
-                // A cluster without us: not stored, since only the log may say that we belong to it.
+                // A cluster without us: not stored, since only the log may say that we belong to
+                // it.
                 const std::lock_guard lock(mutex_);
                 cluster_ = *theirs->cluster;
             }
@@ -250,7 +264,9 @@ bool Founding::propose() {
         if (cluster_ || options_.expect == 0 || known_.size() < options_.expect) {
             return cluster_.has_value();
         }
-        std::sort(known_.begin(), known_.end(), [](const raft::Member& a, const raft::Member& b) { return a.id < b.id; });
+        std::sort(known_.begin(), known_.end(), [](const raft::Member& a, const raft::Member& b) {
+            return a.id < b.id;
+        });
         if (known_.front().id != options_.self.id) {
             return false;
         }
@@ -266,7 +282,10 @@ bool Founding::propose() {
             continue;
         }
         const auto raw = peers_.call_and_wait(
-            {.address = member.address, .method = kProposeMethod, .request = encode(membership), .timeout = kCallTimeout}
+            {.address = member.address,
+             .method = kProposeMethod,
+             .request = encode(membership),
+             .timeout = kCallTimeout}
         );
         const auto theirs = raw ? decode<raft::Membership>(*raw) : std::unexpected(raw.error());
         if (!theirs) {
@@ -294,7 +313,10 @@ void Founding::ask_to_be_added() {
     }
     for (const raft::Member& member : cluster.members) {
         const auto raw = peers_.call_and_wait(
-            {.address = member.address, .method = kJoinMethod, .request = encode(options_.self), .timeout = kCallTimeout}
+            {.address = member.address,
+             .method = kJoinMethod,
+             .request = encode(options_.self),
+             .timeout = kCallTimeout}
         );
         if (raw) {
             return;

@@ -1,9 +1,16 @@
 #pragma once
-// How servers become a cluster. Each has a random id, kept in its data directory. With `bootstrap_expect` N, servers tell each other
-// whom they know until somebody knows N of them, none of which belongs to a cluster; the one with the lowest id proposes the founding membership
-// with a random cluster id; each makes the first proposal it hears durable before it agrees, and starts with it. A majority of the founders
-// must hold the same membership to elect a leader, so two clusters cannot arise from one set of founders. A server that finds
-// a cluster already there takes its membership and asks the leader to be added. Runs on its own thread, calls peers through PeerClient.
+// How servers become a cluster. Each has a random id, kept in its data directory. With
+// `bootstrap_expect` N, servers tell each other whom they know until somebody knows N of them, none
+// of which belongs to a cluster; the one with the lowest id proposes the founding membership with a
+// random cluster id; each makes the first proposal it hears durable before it agrees, and starts
+// with it. A majority of the founders must hold the same membership to elect a leader, so two
+// clusters cannot arise from one set of founders. A server that finds a cluster already there takes
+// its membership and asks the leader to be added. Runs on its own thread, calls peers through
+// PeerClient.
+
+#include "io/grpc/grpc_server.h"
+#include "io/grpc/peer_client.h"
+#include "raft/message.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -13,10 +20,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "io/grpc/grpc_server.h"
-#include "io/grpc/peer_client.h"
-#include "raft/message.h"
 
 namespace nl::agent {
 
@@ -31,7 +34,7 @@ struct FoundingHello {
 };
 
 class Founding {
-  public:
+public:
     static constexpr const char* kHelloMethod = "founding/hello";
     static constexpr const char* kProposeMethod = "founding/propose";
     static constexpr const char* kJoinMethod = "founding/join";
@@ -47,8 +50,8 @@ class Founding {
         Uuid cluster_id_candidate;
         Duration retry = milliseconds(200);
     };
-    /// Called once, on the founding thread: the membership to start Raft with. `invited` is true if this server is not in it and has to be
-    /// added by the leader first.
+    /// Called once, on the founding thread: the membership to start Raft with. `invited` is true if
+    /// this server is not in it and has to be added by the leader first.
     using OnFounded = std::function<void(raft::Membership membership, bool invited)>;
 
     Founding(Options options, io::PeerClient& peers, OnFounded on_founded);
@@ -69,7 +72,7 @@ class Founding {
     /// Adds an address to try (an operator's `server join`).
     void add_join(std::string address);
 
-  private:
+private:
     void run();
     void ask_all();
     bool propose();

@@ -20,7 +20,11 @@ Result<Uuid> kept_uuid(const std::string& file) {
         NL_TRY(const Bytes content, io::read_file(file, 256));
         const auto id = Uuid::parse(trimmed(content));
         if (!id || id->is_nil()) {
-            return fail(ErrorCode::Corruption, "{} does not hold an id; restore it, or remove it to begin as a new node", file);
+            return fail(
+                ErrorCode::Corruption,
+                "{} does not hold an id; restore it, or remove it to begin as a new node",
+                file
+            );
         }
         return *id;
     }
@@ -46,7 +50,12 @@ Result<ServerId> server_identity(const std::string& file) {
             value = value * 10 + static_cast<std::uint64_t>(c - '0');
         }
         if (value == 0) {
-            return fail(ErrorCode::Corruption, "{} does not hold a server id; restore it, or wipe the directory to join as a new server", file);
+            return fail(
+                ErrorCode::Corruption,
+                "{} does not hold a server id; restore it, or wipe the directory to join as a new "
+                "server",
+                file
+            );
         }
         return ServerId(value);
     }
@@ -62,7 +71,9 @@ Result<NodeIdentity> node_identity(const std::string& directory) {
     if (!directory.empty()) {
         NL_TRY_VOID(io::make_directories(directory));
     }
-    const auto file = [&](const char* name) { return directory.empty() ? std::string() : directory + "/" + name; };
+    const auto file = [&](const char* name) {
+        return directory.empty() ? std::string() : directory + "/" + name;
+    };
     NL_TRY(const Uuid id, kept_uuid(file("client-id")));
     NL_TRY(const Uuid secret, kept_uuid(file("secret-id")));
     return NodeIdentity{.id = id, .secret = secret};

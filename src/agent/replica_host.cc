@@ -11,7 +11,8 @@
 namespace nl::agent {
 namespace {
 
-/// Messages from peers that wait for the loop; beyond it they are dropped, as the network may drop them too.
+/// Messages from peers that wait for the loop; beyond it they are dropped, as the network may drop
+/// them too.
 constexpr std::size_t kLoopQueueMax = 65'536;
 
 }  // namespace
@@ -21,7 +22,9 @@ ReplicaHost::ReplicaHost(Options options)
       loop_({.name = "replica", .queue_max = kLoopQueueMax}),
       snapshot_loop_({.name = "snapshots"}) {}
 
-ReplicaHost::~ReplicaHost() { stop(); }
+ReplicaHost::~ReplicaHost() {
+    stop();
+}
 
 Result<std::unique_ptr<ReplicaHost>> ReplicaHost::open(Options options) {
     std::unique_ptr<ReplicaHost> host(new ReplicaHost(std::move(options)));
@@ -36,12 +39,21 @@ Result<std::unique_ptr<ReplicaHost>> ReplicaHost::open(Options options) {
     } else {
         NL_TRY_VOID(io::make_directories(host->options_.data_dir));
         host->log_ = std::make_unique<io::RocksDbLogStore>(
-            io::RocksDbLogStore::Options{.directory = host->options_.data_dir + "/log"}, on_completion
+            io::RocksDbLogStore::Options{.directory = host->options_.data_dir + "/log"},
+            on_completion
         );
-        NL_TRY(host->snapshots_, io::FileSnapshotStore::open({.directory = host->options_.data_dir + "/snapshots"}));
+        NL_TRY(
+            host->snapshots_,
+            io::FileSnapshotStore::open({.directory = host->options_.data_dir + "/snapshots"})
+        );
     }
     NL_TRY(host->latest_, host->snapshots_->latest());
-    NL_TRY(host->transport_, io::GrpcTransport::create({.self = host->options_.replica.raft.self, .tls = host->options_.tls}));
+    NL_TRY(
+        host->transport_,
+        io::GrpcTransport::create(
+            {.self = host->options_.replica.raft.self, .tls = host->options_.tls}
+        )
+    );
     host->snapshot_worker_ = std::make_unique<server::SnapshotWorker>(*host->snapshots_);
     return host;
 }
@@ -66,7 +78,8 @@ void ReplicaHost::stop() {
         snapshot_loop_.stop();
         loop_.stop();
     }
-    // Closing the log waits for its writer, which posts into the loop: the loop must still exist, stopped or not.
+    // Closing the log waits for its writer, which posts into the loop: the loop must still exist,
+    // stopped or not.
     log_.reset();
     transport_.reset();
 }
@@ -77,9 +90,8 @@ void ReplicaHost::enqueue(server::Event event) {
 
 void ReplicaHost::message(ServerId from, env::Channel channel, Bytes bytes) {
     // Dropped when the loop is behind: Raft sends it again.
-    static_cast<void>(loop_.post([this, e = server::Inbound{from, channel, std::move(bytes)}]() mutable {
-        pending_.emplace_back(std::move(e));
-    }));
+    static_cast<void>(loop_.post([this, e = server::Inbound{from, channel, std::move(bytes)}](
+                                 ) mutable { pending_.emplace_back(std::move(e)); }));
 }
 
 void ReplicaHost::propose(Ticket ticket, Bytes command) {
@@ -98,9 +110,15 @@ void ReplicaHost::read(std::function<void(Result<Index>)> done) {
 void ReplicaHost::change_membership(Ticket ticket, raft::Change change) {
     enqueue(server::ChangeMembership{ticket, std::move(change)});
 }
-void ReplicaHost::transfer(Ticket ticket, ServerId to) { enqueue(server::TransferLeadership{ticket, to}); }
-void ReplicaHost::applied(Index index) { enqueue(server::Applied{index}); }
-void ReplicaHost::snapshot_saved(Result<env::SnapshotMeta> meta) { enqueue(server::SnapshotSaved{std::move(meta)}); }
+void ReplicaHost::transfer(Ticket ticket, ServerId to) {
+    enqueue(server::TransferLeadership{ticket, to});
+}
+void ReplicaHost::applied(Index index) {
+    enqueue(server::Applied{index});
+}
+void ReplicaHost::snapshot_saved(Result<env::SnapshotMeta> meta) {
+    enqueue(server::SnapshotSaved{std::move(meta)});
+}
 void ReplicaHost::snapshot_installed(Index index, Result<void> result) {
     enqueue(server::SnapshotInstalled{index, std::move(result)});
 }
@@ -108,7 +126,9 @@ void ReplicaHost::snapshot_installed(Index index, Result<void> result) {
 void ReplicaHost::entries(
     Index first, std::size_t count_max, std::function<void(Result<std::vector<raft::Entry>>)> done
 ) {
-    loop_.must_post([this, first, count_max, callback = std::move(done)] { callback(replica_->entries(first, count_max)); });
+    loop_.must_post([this, first, count_max, callback = std::move(done)] {
+        callback(replica_->entries(first, count_max));
+    });
 }
 
 server::ReplicaStatus ReplicaHost::status() const {
@@ -121,7 +141,9 @@ raft::Membership ReplicaHost::membership() const {
     return membership_;
 }
 
-bool ReplicaHost::has_history() const { return latest_.has_value(); }
+bool ReplicaHost::has_history() const {
+    return latest_.has_value();
+}
 
 void ReplicaHost::drain() {
     if (failed_) {
@@ -206,8 +228,8 @@ void ReplicaHost::carry_out(server::Effects effects) {
 void ReplicaHost::arm() {
     const Instant due = replica_->next_deadline();
     const Instant now = io::now();
-    // A timer that is still ahead and not later than needed does: deadlines move forward all the time, and waking once too early is
-    // cheaper than setting a timer for every message.
+    // A timer that is still ahead and not later than needed does: deadlines move forward all the
+    // time, and waking once too early is cheaper than setting a timer for every message.
     if (armed_ != Instant::max() && armed_ > now && armed_ <= due) {
         return;
     }

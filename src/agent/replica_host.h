@@ -1,7 +1,14 @@
 #pragma once
-// Gives server::Replica its thread, its disk and its peers: log store and snapshot store (RocksDB and files under a data directory, or
-// memory without one), transport, timers. Events may come from any thread; callbacks are called on the replica's thread and must not
-// block. After `fatal` nothing else is called: the process has to stop.
+// Gives server::Replica its thread, its disk and its peers: log store and snapshot store (RocksDB
+// and files under a data directory, or memory without one), transport, timers. Events may come from
+// any thread; callbacks are called on the replica's thread and must not block. After `fatal`
+// nothing else is called: the process has to stop.
+
+#include "env/log_store.h"
+#include "env/snapshot_store.h"
+#include "io/grpc/grpc_transport.h"
+#include "io/loop.h"
+#include "server/replica.h"
 
 #include <atomic>
 #include <functional>
@@ -11,16 +18,10 @@
 #include <optional>
 #include <string>
 
-#include "env/log_store.h"
-#include "env/snapshot_store.h"
-#include "io/grpc/grpc_transport.h"
-#include "io/loop.h"
-#include "server/replica.h"
-
 namespace nl::agent {
 
 class ReplicaHost {
-  public:
+public:
     struct Options {
         server::ReplicaOptions replica;
         /// Empty: everything stays in memory.
@@ -70,12 +71,16 @@ class ReplicaHost {
     void snapshot_saved(Result<env::SnapshotMeta> meta);
     void snapshot_installed(Index index, Result<void> result);
     /// Entries as the log holds them; answered on the replica's thread.
-    void entries(Index first, std::size_t count_max, std::function<void(Result<std::vector<raft::Entry>>)> done);
+    void entries(
+        Index first,
+        std::size_t count_max,
+        std::function<void(Result<std::vector<raft::Entry>>)> done
+    );
     /// As of the last event; a copy under a lock.
     server::ReplicaStatus status() const;
     raft::Membership membership() const;
 
-  private:
+private:
     explicit ReplicaHost(Options options);
     void enqueue(server::Event event);
     void drain();
