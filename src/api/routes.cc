@@ -1,0 +1,258 @@
+#include "api/routes.h"
+
+#include "api/access.h"
+#include "api/json_text.h"
+#include "api/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace nl::api {
+namespace {
+
+/// What of the request outlives its handling: how to write the answer.
+struct Finish {
+    bool pretty = false;
+    bool cors = false;
+};
+
+void finish_response(Response& response, Finish how) {
+    if (how.pretty && !response.body.empty()) {
+        const bool json = std::ranges::any_of(response.headers, [](const NameValue& field) {
+            return field.name == "Content-Type" && field.value == "application/json";
+        });
+        if (json) {
+            response.body = pretty_json(response.body);
+        }
+    }
+    if (how.cors) {
+        response.headers.push_back({"Access-Control-Allow-Origin", "*"});
+        response.headers.push_back({"Access-Control-Allow-Credentials", "true"});
+    }
+}
+
+Outcome finished(Outcome outcome, Finish how) {
+    if (auto* response = std::get_if<Response>(&outcome)) {
+        finish_response(*response, how);
+    } else if (auto* parked = std::get_if<Parked>(&outcome)) {
+        parked->resume = [resume = std::move(parked->resume), how](
+                             const Context& context, WaitEnd end
+                         ) { return finished(resume(context, std::move(end)), how); };
+    } else if (auto* stream = std::get_if<Stream>(&outcome); stream != nullptr && how.cors) {
+        stream->headers.push_back({"Access-Control-Allow-Origin", "*"});
+        stream->headers.push_back({"Access-Control-Allow-Credentials", "true"});
+    }
+    return outcome;
+}
+
+/// Browsers on another server's page read these (http_api.md 0.1).
+bool has_cors(std::string_view path) {
+    constexpr std::array<std::string_view, 6> kPrefixes{
+        "/v1/client/fs/",
+        "/v1/client/stats",
+        "/v1/client/allocation/",
+        "/v1/client/metadata",
+        "/v1/vars",
+        "/v1/var/",
+    };
+    return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) {
+        return path.starts_with(prefix);
+    });
+}
+
+Methods method_bit(std::string_view method) {
+    if (method == "GET" || method == "HEAD") {
+        return kGet;
+    }
+    if (method == "PUT" || method == "POST") {
+        return kPut;
+    }
+    return method == "DELETE" ? kDelete : 0;
+}
+
+std::string_view first_segment(std::string_view text) {
+    return text.substr(0, text.find('/'));
+}
+
+}  // namespace
+
+const Peer* ClusterView::peer(ServerId id) const {
+    const auto found = std::ranges::find(peers, id, &Peer::id);
+    return found == peers.end() || id == ServerId{} ? nullptr : &*found;
+}
+
+bool match_pattern(std::string_view pattern, std::string_view path, PathValues& values) {
+    const std::size_t brace = pattern.find('{');
+    if (brace == std::string_view::npos) {
+        return pattern == path;
+    }
+    if (!path.starts_with(pattern.substr(0, brace))) {
+        return false;
+    }
+    const std::size_t close = pattern.find('}', brace);
+    const bool greedy = pattern[close - 1] == '*';
+    const std::string_view rest_pattern = pattern.substr(close + 1);
+    const std::string_view rest = path.substr(brace);
+    const std::size_t depth = values.values.size();
+    // A greedy parameter takes as much as it can; patterns have at most two, paths are short.
+    std::size_t end = greedy ? rest.size() : first_segment(rest).size();
+    while (end > 0) {
+        values.values.emplace_back(rest.substr(0, end));
+        if (match_pattern(rest_pattern, rest.substr(end), values)) {
+            return true;
+        }
+        values.values.resize(depth);
+        if (!greedy) {
+            return false;
+        }
+        const std::size_t slash = rest.rfind('/', end - 1);
+        end = slash == std::string_view::npos ? 0 : slash;
+    }
+    return false;
+}
+
+std::span<const Route> routes() {
+    // Built on the stack of the first call and kept: the rows themselves are constants.
+    static const std::vector<Route> kAll = [] {
+        std::vector<Route> all;
+        const auto add = [&all](std::span<const Route> rows) {
+            all.insert(all.end(), rows.begin(), rows.end());
+        };
+        add(job_write_routes());
+        add(job_routes());
+        add(node_pool_routes());
+        add(node_routes());
+        add(allocation_routes());
+        add(evaluation_routes());
+        add(deployment_routes());
+        add(namespace_routes());
+        add(client_routes());
+        add(agent_routes());
+        add(status_routes());
+        add(search_routes());
+        add(operator_routes());
+        add(service_routes());
+        add(event_routes());
+        add(dashboard_routes());
+        return all;
+    }();
+    return kAll;
+}
+
+Found find_route(std::string_view method, std::string_view path) {
+    const Methods bit = method_bit(method);
+    Found found;
+    for (const Route& route : routes()) {
+        PathValues values;
+        if (!match_pattern(route.pattern, path, values)) {
+            continue;
+        }
+        if ((route.methods & bit) != 0) {
+            found.route = &route;
+            found.values = std::move(values);
+            found.wrong_method = false;
+            return found;
+        }
+        found.wrong_method = true;
+    }
+    return found;
+}
+
+Outcome handle(const Request& request, const Context& context) {
+    const auto pretty = request.param("pretty");
+    const Finish how{pretty && *pretty != "0", has_cors(request.path)};
+    if (request.method == "OPTIONS" && how.cors) {
+        Response preflight{200, {}, {}};
+        preflight.headers.push_back({"Access-Control-Allow-Methods", "HEAD, GET, PUT, POST, DELETE"}
+        );
+        preflight.headers.push_back({"Access-Control-Allow-Headers", "*"});
+        finish_response(preflight, how);
+        return preflight;
+    }
+    const Found found = find_route(request.method, request.path);
+    if (found.route == nullptr) {
+        return finished(
+            found.wrong_method ? text_response(405, std::string(kInvalidMethod))
+                               : text_response(404, "404 page not found\n"),
+            how
+        );
+    }
+    const Route& route = *found.route;
+    if (const auto allowed = authorize(request, route, context); !allowed) {
+        return finished(error_response(allowed.error()), how);
+    }
+    if (route.where != Where::Local && !context.state) {
+        return finished(text_response(500, std::string(kNoLeader)), how);
+    }
+    return finished(route.handler(request, found.values, context), how);
+}
+
+std::string openapi_json(std::string_view version) {
+    struct Named {
+        Methods bit;
+        std::string_view name;
+    };
+    constexpr std::array<Named, 3> kNames{{{kGet, "get"}, {kPut, "put"}, {kDelete, "delete"}}};
+    std::map<std::string, std::string> paths;
+    for (const Route& route : routes()) {
+        std::string path(route.pattern);
+        std::string parameters;
+        const auto add_parameter = [&](std::string_view name, std::string_view in) {
+            parameters += fmt::format(
+                "{}{{\"name\":{},\"in\":\"{}\",\"required\":{},\"schema\":{{\"type\":\"string\"}}}"
+                "}",
+                parameters.empty() ? "" : ",",
+                json_quote(name),
+                in,
+                in == "path"
+            );
+        };
+        for (std::size_t at = path.find('{'); at != std::string::npos;
+             at = path.find('{', at + 1)) {
+            std::size_t end = path.find('}', at);
+            if (path[end - 1] == '*') {
+                path.erase(end - 1, 1);
+                --end;
+            }
+            add_parameter(std::string_view(path).substr(at + 1, end - at - 1), "path");
+        }
+        std::string_view rest = route.parameters;
+        while (!rest.empty()) {
+            const std::size_t space = rest.find(' ');
+            add_parameter(rest.substr(0, space), "query");
+            rest = space == std::string_view::npos ? std::string_view{} : rest.substr(space + 1);
+        }
+        std::string& operations = paths[path];
+        for (const auto& [bit, name] : kNames) {
+            const std::string key = fmt::format("\"{}\":", name);
+            if ((route.methods & bit) == 0 || operations.find(key) != std::string::npos) {
+                continue;
+            }
+            operations += fmt::format(
+                "{}{}{{\"summary\":{},\"x-acl\":{},\"parameters\":[{}],\"responses\":{{\"200\":{{"
+                "\"description\":\"OK\"}}}}}}",
+                operations.empty() ? "" : ",",
+                key,
+                json_quote(route.summary),
+                json_quote(route.rule),
+                parameters
+            );
+        }
+    }
+    std::string out = fmt::format(
+        "{{\"openapi\":\"3.0.3\",\"info\":{{\"title\":\"nomad-lite\",\"version\":{}}},\"paths\":{{",
+        json_quote(version)
+    );
+    bool first = true;
+    for (const auto& [path, operations] : paths) {
+        out += fmt::format("{}{}:{{{}}}", first ? "" : ",", json_quote(path), operations);
+        first = false;
+    }
+    return out + "}}";
+}
+
+}  // namespace nl::api
