@@ -1,7 +1,6 @@
 #pragma once
 // The two clocks of the machine. Only loops in io and agent ask them; everything below takes the
-// time as an argument. now() is CLOCK_BOOTTIME's cheaper sister CLOCK_MONOTONIC: it does not jump
-// when the calendar is set. wall_now() may jump.
+// time as an argument. now() never jumps when the calendar is set; wall_now() may.
 
 #include "base/time.h"
 

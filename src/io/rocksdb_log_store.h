@@ -5,7 +5,7 @@
 // Every batch carries a sequence number and the checksum of the batch before it, and every entry
 // its own checksum: a batch that is lost in the middle, and a flipped bit, are found by recover()
 // and read(), never skipped. After a failed write nothing more is written: the node has to stop.
-// Layout: docs/formats/log.md.
+// Layout: docs/formats/log_store.md.
 
 #include "env/log_store.h"
 
@@ -17,17 +17,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
 #include <vector>
 
-namespace rocksdb {
-class DB;
-class WriteBatch;
-}  // namespace rocksdb
-
 namespace nl::io {
+
+class LogDatabase;
 
 class RocksDbLogStore final : public env::LogStore {
 public:
@@ -56,29 +54,31 @@ public:
     void reset(Index through, Term term, Ticket ticket) override;
     /// Opens the directory. A log damaged in the middle is set aside beside the directory (name
     /// with ".damaged-N"), what is whole is copied into a new one, and the damage is reported, at
-    /// every start until reset(). Errors: Corruption when nothing can be read, Unavailable when
-    /// another process has it open or the disk refuses.
+    /// every start until the log is whole again past it or begins anew by reset(). Errors:
+    /// Corruption when nothing can be read, Unavailable when another process has it open or the
+    /// disk refuses.
     Result<env::Recovered> recover() override;
+
+    /// Clears the damage that recover() reports: the server has been refilled by the others.
+    void forget_damage(Ticket ticket);
 
 private:
     struct Append {
         std::uint64_t number;
-        env::LogBatch batch;
-        Index old_last;
+        std::optional<Bytes> hard_state;
+        std::vector<std::shared_ptr<const env::LogRecord>> records;
     };
     struct Compact {
-        Index first;
         Index through;
         Term term;
     };
     struct Reset {
-        Index first;
-        Index old_last;
         Index through;
         Term term;
     };
+    struct ForgetDamage {};
     struct Job {
-        std::variant<Append, Compact, Reset> work;
+        std::variant<Append, Compact, Reset, ForgetDamage> work;
         Ticket ticket;
         std::size_t bytes;
     };
@@ -86,45 +86,30 @@ private:
         std::uint64_t number;
         std::shared_ptr<const env::LogRecord> record;
     };
-    /// The last link of the chain of batches.
-    struct Link {
-        std::uint64_t sequence{0};
-        std::uint32_t checksum{0};
-    };
 
-    Result<void> open_database();
-    Result<env::Recovered> scan();
-    Result<env::Recovered> salvage(const std::string& reason);
     void enqueue(Job job);
     void write_loop();
-    Result<void> write(std::deque<Job>& jobs);
-    void add(rocksdb::WriteBatch& out, Job& job, std::uint64_t sequence);
-    Result<Term> term_at(Index index);
+    Result<void> write(const std::vector<Job>& jobs);
 
     Options options_;
     OnCompletion on_completion_;
-    std::unique_ptr<rocksdb::DB> db_;
+    std::unique_ptr<LogDatabase> database_;
 
     // The owner's view, which runs ahead of the disk.
     Index first_{1};
     Index last_{0};
-    Term base_term_;
     std::uint64_t next_number_{1};
-
-    // Writer's own.
-    Link link_;
-    Index oldest_batch_hint_;
 
     std::mutex mutex_;
     std::condition_variable work_;
     std::condition_variable room_;
     std::deque<Job> queue_;
     std::size_t queued_bytes_{0};
-    /// Records that are not on disk yet; read() looks here first.
+    /// Records that are not on disk yet; read() looks here first. Always the end of the log.
     std::map<Index, Pending> pending_;
     bool stopping_{false};
-    bool failed_{false};
-    std::string failure_;
+    /// Writer's own: why nothing is written any more.
+    std::optional<Error> failure_;
     std::thread writer_;
 };
 
