@@ -14,10 +14,16 @@ constexpr std::uint64_t kStoredCommittedMax = 64;
 
 /// A message that its sender cannot have meant: entries with gaps or out of term order.
 bool is_well_formed(const Message& m) {
+    if (m.kind < MessageKind::PreVoteRequest || m.kind > MessageKind::ReadResponse) {
+        return false;
+    }
     Index index = m.index;
     Term term = m.log_term;
     for (const Entry& entry : m.entries) {
         if (entry.index != index.next() || entry.term < term || entry.term > m.term) {
+            return false;
+        }
+        if (entry.kind == EntryKind::Membership && !decode<Membership>(entry.data)) {
             return false;
         }
         index = entry.index;
@@ -49,11 +55,12 @@ Core::Core(Options options, Rng rng, HardState hard, LogStart start, Instant now
       hard_(hard),
       hard_taken_(hard),
       log_(start),
-      commit_(std::max(start.base, std::min(hard.commit, start.last))),
-      handed_out_(start.base),
-      applied_(start.base),
+      commit_(std::max({start.base, start.applied, std::min(hard.commit, start.last)})),
+      handed_out_(std::max(start.base, start.applied)),
+      applied_(handed_out_),
       repair_through_(start.repair_through) {
     NL_ASSERT(options_.self != kNobody);
+    NL_ASSERT(commit_ <= log_.last());
     NL_ASSERT(options_.election_timeout_min <= options_.election_timeout_max);
     NL_ASSERT(hard_.term >= log_.last_term());
     if (hard_.term > Term{0}) {

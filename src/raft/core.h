@@ -77,6 +77,11 @@ struct LogStart {
     /// The membership in force at `base`; for a new cluster the one it is founded with; empty for a
     /// server that will be invited.
     Membership base_membership;
+    /// Where that one stands in the log, or an entry behind it; 0: nowhere yet, the first leader
+    /// will write it.
+    Index base_membership_index;
+    /// What the state machine already holds (the snapshot it was loaded from): at least base.
+    Index applied;
     /// Where each term begins in (base, last].
     std::vector<TermRun> runs;
     Index last;
@@ -267,6 +272,10 @@ public:
     /// The term of an entry; nothing if it is compacted away or beyond the end.
     std::optional<Term> term_at(Index index) const { return log_.term_at(index); }
     const Membership& membership() const { return log_.membership(); }
+    Term term() const { return hard_.term; }
+    Index commit() const { return commit_; }
+    Index base() const { return log_.base(); }
+    Index last() const { return log_.last(); }
 
 private:
     struct Follower {

@@ -23,7 +23,9 @@ Log::Log(const LogStart& start)
     NL_ASSERT(base_ <= last_);
     NL_ASSERT(runs_.empty() == (base_ == last_));
     NL_ASSERT(runs_.empty() || runs_.front().first == base_.next());
-    memberships_.push_back({.index = base_, .membership = start.base_membership});
+    memberships_.push_back(
+        {.index = start.base_membership_index, .membership = start.base_membership}
+    );
     for (const MembershipAt& at : start.memberships) {
         NL_ASSERT(at.index > base_ && at.index <= last_);
         memberships_.push_back(at);

@@ -226,8 +226,8 @@ public:
     /// (SnapshotStore::latest, which the caller has already loaded into its state). Committed
     /// entries behind it come with the first Effects. `log` must outlive the replica. Damage in the
     /// log: what is whole before it is kept, and the server neither votes nor leads until its peers
-    /// have sent the rest again. Errors: Corruption (snapshot and log do not fit together and no
-    /// founding peers could mend it).
+    /// have sent the rest again. Errors: Corruption, when no other server could mend it or
+    /// this server's own vote is lost.
     static Result<std::unique_ptr<Replica>> recover(
         ReplicaOptions options,
         Rng rng,
@@ -256,29 +256,20 @@ private:
         Ticket ticket;
         Instant deadline;
     };
-    struct WaitingRead {
-        Ticket ticket;
-        Instant deadline;
-    };
-    struct WaitingTransfer {
-        Ticket ticket;
-        Instant deadline;
-    };
     /// A log write on its way, with what may be said once it is durable.
     struct Write {
         Ticket ticket;
         std::optional<raft::Persistence> token;
         std::vector<raft::Outbound> after;
-        bool last_of_ready{true};
     };
+    /// An entry is one proposal's only as long as its term is the one it was proposed in.
+    using Position = std::pair<Index, Term>;
 
     Replica(
         ReplicaOptions options,
         Rng rng,
-        env::LogStore& store,
         storage::Log log,
-        raft::HardState hard,
-        const raft::LogStart& start,
+        storage::Opened opened,
         const std::optional<env::SnapshotMeta>& snapshot,
         Instant now
     );
@@ -294,17 +285,22 @@ private:
     void handle(SnapshotInstalled& event, Effects& out);
     void handle(SnapshotAnswer& event, Effects& out);
 
-    void propose_all(Effects& out);
     void drain(Effects& out);
     void carry_out(raft::Ready& ready, Effects& out);
     void write(raft::Ready& ready, Effects& out);
+    void begin_install(const raft::Snapshot& snapshot, Effects& out);
     void send(raft::Outbound& outbound, Effects& out);
-    void send_stored(raft::Outbound& outbound, Effects& out);
+    void send_stored(const raft::Outbound& outbound, Effects& out);
+    void hand_out_stored(raft::IndexRange range, Effects& out);
     void hand_out(std::vector<raft::Entry> entries, Effects& out);
+    void change_role(const raft::RoleChange& change, Effects& out);
     void finish_read(raft::ReadId id, Result<Index> index, Instant valid_until, Effects& out);
+    void wait_for(Position position, Ticket ticket);
     void expire(Effects& out);
     void maybe_take_snapshot(Effects& out);
-    void start_streams(Effects& out);
+    void compact();
+    void collect(SnapshotOutput& from, Effects& out);
+    void settle_streams(Effects& out);
     void stop_with(Error error, Effects& out);
     Error not_leader() const;
 
@@ -315,18 +311,20 @@ private:
     SnapshotSender sender_;
     SnapshotReceiver receiver_;
     std::optional<Error> fatal_;
-    std::vector<Propose> proposals_;  // of the events now being handled
-    std::map<std::pair<Index, Term>, Waiting> waiting_;
-    std::map<raft::ReadId, WaitingRead> reads_;
-    std::vector<WaitingTransfer> transfers_;
+    /// Proposals that wait for their commit; bounded by kWaitingMax.
+    std::map<Position, Waiting> waiting_;
+    std::deque<std::pair<Instant, Position>> deadlines_;
+    /// Ids grow with time, so the first has the nearest deadline.
+    std::map<raft::ReadId, Waiting> reads_;
+    std::deque<Waiting> transfers_;
     std::deque<Write> writes_;
     Ticket next_write_{1};
-    std::map<ServerId, raft::SnapshotWanted> streams_wanted_;
     raft::RoleChange role_told_;
-    std::optional<env::SnapshotMeta> snapshot_;  // the newest durable one
+    /// The newest durable snapshot.
+    std::optional<env::SnapshotMeta> snapshot_;
     bool snapshot_running_{false};
-    bool installing_{false};
-    Index applied_;
+    std::optional<env::SnapshotMeta> installing_;
+    Index compacted_;
     std::uint64_t log_bytes_since_snapshot_{0};
     std::uint64_t malformed_{0};
 };
