@@ -62,6 +62,7 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
         return;
     }
     auto batch = std::make_shared<Batch>();
+    auto all = std::make_shared<std::vector<state::Effects>>();
     std::vector<std::pair<Ticket, Outcome>> outcomes;
     std::vector<state::WatchId> woken;
     for (const server::Committed& entry : entries) {
@@ -88,17 +89,19 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
                 }
             );
         }
-        batch->effects.push_back(std::move(effects));
+        all->push_back(std::move(effects));
     }
     publish();
+    batch->effects = std::move(all);
     batch->snapshot = snapshot();
     replica_.applied(entries.back().index);
+    // The duties hear of a batch before those who proposed into it (server/leader.h relies on it).
+    on_batch_(batch);
     for (auto& [ticket, outcome] : outcomes) {
         outcome.snapshot = batch->snapshot;
         settle(ticket, std::move(outcome));
     }
     wake(woken);
-    on_batch_(batch);
 }
 
 void ApplierHost::publish() {
@@ -130,6 +133,7 @@ void ApplierHost::install(env::SnapshotMeta meta) {
             watches_.reset(store_.index(), woken);
             wake(woken);
             auto batch = std::make_shared<Batch>();
+            batch->effects = std::make_shared<std::vector<state::Effects>>();
             batch->snapshot = snapshot();
             batch->reset = true;
             on_batch_(batch);

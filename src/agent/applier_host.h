@@ -33,7 +33,7 @@ public:
     /// Effects of one applied batch, in order, and the snapshot after it. After an installed
     /// snapshot: no effects, `reset` true.
     struct Batch {
-        std::vector<state::Effects> effects;
+        std::shared_ptr<const std::vector<state::Effects>> effects;
         state::Snapshot snapshot;
         bool reset{false};
     };

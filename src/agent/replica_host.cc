@@ -108,10 +108,16 @@ void ReplicaHost::read(std::function<void(Result<Index>)> done) {
 }
 
 void ReplicaHost::change_membership(Ticket ticket, raft::Change change) {
-    enqueue(server::ChangeMembership{ticket, std::move(change)});
+    loop_.must_post([this, ticket, c = std::move(change)]() mutable {
+        direct_.insert(ticket);
+        pending_.emplace_back(server::ChangeMembership{ticket, std::move(c)});
+    });
 }
 void ReplicaHost::transfer(Ticket ticket, ServerId to) {
-    enqueue(server::TransferLeadership{ticket, to});
+    loop_.must_post([this, ticket, to] {
+        direct_.insert(ticket);
+        pending_.emplace_back(server::TransferLeadership{ticket, to});
+    });
 }
 void ReplicaHost::applied(Index index) {
     enqueue(server::Applied{index});
@@ -199,8 +205,12 @@ void ReplicaHost::carry_out(server::Effects effects) {
         callbacks_.committed(std::move(effects.committed));
     }
     for (server::ProposalResult& result : effects.results) {
+        const bool direct = direct_.erase(result.ticket) > 0;
         if (result.result) {
-            callbacks_.done(result.ticket, *result.result);
+            // A command's success is told by whoever applies it.
+            if (direct) {
+                callbacks_.done(result.ticket, *result.result);
+            }
         } else {
             callbacks_.refused(result.ticket, std::move(result.result).error());
         }

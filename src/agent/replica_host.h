@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace nl::agent {
@@ -102,6 +103,8 @@ private:
     std::vector<server::Event> pending_;
     std::map<Ticket, std::function<void(Result<Index>)>> reads_;
     Ticket next_read_{1};
+    /// Membership changes and transfers, which end without being applied.
+    std::set<Ticket> direct_;
     Instant armed_{Instant::max()};
     std::uint64_t timer_{0};
     bool failed_{false};

@@ -1,0 +1,72 @@
+#pragma once
+// What the pump (api_pump.h) needs of the rest of the agent to carry out an api::Outcome.
+// Implemented by the server side (ServerHost), and by an agent without a server, which can only
+// forward. Every call returns at once; callbacks come from any thread, once unless said otherwise.
+
+#include "api/context.h"
+#include "api/outcome.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace nl::agent {
+
+/// A call on a node, or a subscription, under way. Dropping it ends nothing; call cancel().
+class Running {
+public:
+    virtual ~Running() = default;
+    /// The receiver took this many bytes and wants more.
+    virtual void credit(std::uint64_t bytes) = 0;
+    virtual void cancel() = 0;
+};
+
+struct SourceHandlers {
+    /// Any number of times, in order.
+    std::function<void(api::StreamInput)> on_input;
+};
+
+/// Where a request that this agent cannot answer goes.
+struct LeaderAddress {
+    /// "host:port" of an RPC listener; empty: none known.
+    std::string address;
+    /// This server is the leader and ready.
+    bool self{false};
+};
+
+class ApiBackend {
+public:
+    virtual ~ApiBackend() = default;
+
+    virtual api::Context context() = 0;
+    virtual bool is_server() const = 0;
+    virtual LeaderAddress leader() const = 0;
+
+    virtual void propose(
+        const state::Command& command, std::function<void(Result<api::Applied>)> done
+    ) = 0;
+    /// Returns a function that ends the watch.
+    virtual std::function<void()> watch(
+        std::vector<state::WatchKey> keys, Index seen, std::function<void()> woken
+    ) = 0;
+    virtual std::shared_ptr<Running> open(
+        const api::StreamSource& source, SourceHandlers handlers
+    ) = 0;
+    virtual void server_call(
+        api::WaitServer call, std::function<void(api::ServerAnswered)> done
+    ) = 0;
+
+    /// Sends a request to another server; frames as in docs/formats/transport.md ("api").
+    struct ForwardHandlers {
+        std::function<void(api::Response)> on_response;
+        std::function<void(api::Response head)> on_head;
+        std::function<void(Bytes)> on_data;
+        std::function<void(Result<void>)> on_done;
+    };
+    virtual std::function<void()> forward(
+        const std::string& address, const api::Request& request, ForwardHandlers handlers
+    ) = 0;
+};
+
+}  // namespace nl::agent

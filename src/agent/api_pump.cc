@@ -1,0 +1,466 @@
+#include "agent/api_pump.h"
+
+#include "api/routes.h"
+#include "io/clock.h"
+
+namespace nl::agent {
+namespace {
+
+constexpr Duration kLeaderPoll = milliseconds(25);
+
+api::Response text_response(std::int64_t status, std::string text) {
+    return {
+        .status = status,
+        .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
+        .body = std::move(text)
+    };
+}
+
+bool asks_stale(const api::Request& request) {
+    const auto stale = request.param("stale");
+    return stale && *stale != "false" && *stale != "0" && request.method == "GET" &&
+           !request.path.starts_with("/v1/client/");
+}
+
+}  // namespace
+
+/// One request on its way. All members but the sink belong to `loop_`'s thread once posted there.
+class ApiPump::Exchange : public std::enable_shared_from_this<Exchange> {
+public:
+    Exchange(ApiPump& pump, io::EventLoop& loop, std::shared_ptr<AnswerSink> sink)
+        : pump_(pump), backend_(pump.backend_), loop_(loop), sink_(std::move(sink)) {}
+
+    void start(api::Outcome outcome) {
+        sink_->on_close([weak = weak_from_this(), &loop = loop_] {
+            loop.must_post([weak] {
+                if (const auto self = weak.lock()) {
+                    self->close();
+                }
+            });
+        });
+        post([outcome = std::move(outcome)](Exchange& self) mutable {
+            self.run(std::move(outcome));
+        });
+    }
+
+    void start_forward(api::Request request) {
+        sink_->on_close([weak = weak_from_this(), &loop = loop_] {
+            loop.must_post([weak] {
+                if (const auto self = weak.lock()) {
+                    self->close();
+                }
+            });
+        });
+        post([r = std::move(request)](Exchange& self) mutable {
+            self.request_ = std::move(r);
+            self.hold_until_ = io::now() + kLeaderHold;
+            self.forward();
+        });
+    }
+
+private:
+    template <class Work>
+    void post(Work work) {
+        loop_.must_post([self = shared_from_this(), w = std::move(work)]() mutable {
+            if (!self->closed_) {
+                w(*self);
+            }
+        });
+    }
+    /// For callbacks that must not keep the exchange alive.
+    template <class Work>
+    auto later(Work work) {
+        return [weak = weak_from_this(), &loop = loop_, w = std::move(work)](auto... arguments
+               ) mutable {
+            loop.must_post([weak, w, ... a = std::move(arguments)]() mutable {
+                if (const auto self = weak.lock(); self && !self->closed_) {
+                    w(*self, std::move(a)...);
+                }
+            });
+        };
+    }
+
+    void run(api::Outcome outcome) {
+        if (auto* response = std::get_if<api::Response>(&outcome)) {
+            finish(std::move(*response));
+        } else if (auto* parked = std::get_if<api::Parked>(&outcome)) {
+            park(std::move(*parked));
+        } else if (auto* stream = std::get_if<api::Stream>(&outcome)) {
+            open(std::move(*stream));
+        } else {
+            finish(text_response(501, "this needs a WebSocket"));
+        }
+    }
+
+    void finish(api::Response response) {
+        sink_->respond(std::move(response));
+        close();
+    }
+
+    void close() {
+        if (std::exchange(closed_, true)) {
+            return;
+        }
+        if (timer_ != 0) {
+            loop_.cancel(std::exchange(timer_, 0));
+        }
+        if (auto stop = std::exchange(stop_waiting_, nullptr)) {
+            stop();
+        }
+        if (const auto source = std::exchange(source_, nullptr)) {
+            source->cancel();
+        }
+        keep_.reset();
+        machine_.reset();
+        resume_ = nullptr;
+    }
+
+    // ---- waits
+
+    void park(api::Parked parked) {
+        resume_ = std::move(parked.resume);
+        keep_ = shared_from_this();
+        if (auto* change = std::get_if<api::WaitChange>(&parked.on)) {
+            timer_ = loop_.run_at(change->deadline, later([](Exchange& self) {
+                                      self.resume(api::Woken{.timed_out = true});
+                                  }));
+            stop_waiting_ =
+                backend_.watch(std::move(change->keys), change->seen, later([](Exchange& self) {
+                                   self.resume(api::Woken{});
+                               }));
+        } else if (auto* proposal = std::get_if<api::WaitProposal>(&parked.on)) {
+            backend_.propose(
+                proposal->command, later([](Exchange& self, Result<api::Applied> result) {
+                    self.resume(api::Proposed{std::move(result)});
+                })
+            );
+        } else if (auto* node = std::get_if<api::WaitNode>(&parked.on)) {
+            collect(*node);
+        } else {
+            backend_.server_call(
+                std::get<api::WaitServer>(std::move(parked.on)),
+                later([](Exchange& self, api::ServerAnswered answer) {
+                    self.resume(std::move(answer));
+                })
+            );
+        }
+    }
+
+    void resume(api::WaitEnd end) {
+        if (!resume_) {
+            return;
+        }
+        if (timer_ != 0) {
+            loop_.cancel(std::exchange(timer_, 0));
+        }
+        if (auto stop = std::exchange(stop_waiting_, nullptr);
+            stop && std::holds_alternative<api::Woken>(end) &&
+            std::get<api::Woken>(end).timed_out) {
+            stop();
+        }
+        const auto go_on = std::exchange(resume_, nullptr);
+        // The outcome may park again, which keeps the exchange once more.
+        const auto self = std::exchange(keep_, nullptr);
+        run(go_on(backend_.context(), std::move(end)));
+    }
+
+    /// A node call whose items are gathered before the continuation runs.
+    void collect(const api::WaitNode& node) {
+        items_.clear();
+        item_bytes_ = 0;
+        source_ =
+            backend_.open(node, {later([](Exchange& self, api::StreamInput input) {
+                              if (auto* item = std::get_if<api::Item>(&input)) {
+                                  self.item_bytes_ += item->bytes.size();
+                                  if (self.items_.size() >= api::kCallItemsMax ||
+                                      self.item_bytes_ > api::kCallBytesMax) {
+                                      self.end_collect(fail(
+                                          ErrorCode::TooLarge,
+                                          "the node's answer is larger than {} bytes",
+                                          api::kCallBytesMax
+                                      ));
+                                      return;
+                                  }
+                                  const std::uint64_t taken = item->bytes.size();
+                                  self.items_.push_back(std::move(item->bytes));
+                                  if (self.source_) {
+                                      self.source_->credit(taken);
+                                  }
+                              } else if (auto* ended = std::get_if<api::SourceEnded>(&input)) {
+                                  self.end_collect(std::move(ended->result));
+                              }
+                          })});
+    }
+
+    void end_collect(Result<void> result) {
+        if (const auto source = std::exchange(source_, nullptr); source && !result) {
+            source->cancel();
+        }
+        api::NodeAnswered answer;
+        if (result) {
+            answer.items = std::move(items_);
+        } else {
+            answer.items = std::unexpected(std::move(result).error());
+        }
+        items_.clear();
+        resume(std::move(answer));
+    }
+
+    // ---- streams
+
+    void open(api::Stream stream) {
+        machine_ = std::move(stream.machine);
+        stream_headers_ = std::move(stream.headers);
+        keep_ = shared_from_this();
+        sink_->on_writable(later([](Exchange& self) { self.flush(); }));
+        step(api::Opened{});
+        if (closed_ || machine_ == nullptr) {
+            return;
+        }
+        source_ = backend_.open(stream.source, {later([](Exchange& self, api::StreamInput input) {
+                                    if (!self.unsent_.empty()) {
+                                        self.waiting_inputs_.push_back(std::move(input));
+                                    } else {
+                                        self.step(input);
+                                    }
+                                })});
+    }
+
+    void step(const api::StreamInput& input) {
+        if (machine_ == nullptr) {
+            return;
+        }
+        api::StreamStep out = machine_->on(input, backend_.context());
+        if (out.instead) {
+            finish(std::move(*out.instead));
+            return;
+        }
+        if (!head_sent_ && (!out.bytes.empty() || out.end)) {
+            head_sent_ = true;
+            sink_->start_stream(200, stream_headers_);
+        }
+        if (!out.bytes.empty()) {
+            unsent_ = std::move(out.bytes);
+        }
+        if (const auto* item = std::get_if<api::Item>(&input); item != nullptr && source_) {
+            taken_ += item->bytes.size();
+        }
+        if (out.cut) {
+            sink_->abort();
+            close();
+            return;
+        }
+        ending_ = out.end;
+        if (timer_ != 0) {
+            loop_.cancel(std::exchange(timer_, 0));
+        }
+        if (out.wake != Instant::max() && !ending_) {
+            timer_ = loop_.run_at(out.wake, later([](Exchange& self) {
+                                      self.timer_ = 0;
+                                      if (self.unsent_.empty()) {
+                                          self.step(api::Tick{});
+                                      }
+                                  }));
+        }
+        flush();
+    }
+
+    void flush() {
+        if (machine_ == nullptr) {
+            return;
+        }
+        if (!unsent_.empty()) {
+            // A copy stays here until the sink has taken it: it refuses while the reader is slow,
+            // and the source is held back meanwhile because no credit is given.
+            if (!sink_->write(unsent_)) {
+                return;
+            }
+            unsent_.clear();
+        }
+        if (ending_) {
+            sink_->end();
+            close();
+            return;
+        }
+        if (source_ && taken_ > 0) {
+            source_->credit(std::exchange(taken_, 0));
+        }
+        if (!waiting_inputs_.empty()) {
+            api::StreamInput next = std::move(waiting_inputs_.front());
+            waiting_inputs_.erase(waiting_inputs_.begin());
+            step(next);
+        }
+    }
+
+    // ---- forwarding
+
+    void forward() {
+        keep_ = shared_from_this();
+        const LeaderAddress leader = backend_.leader();
+        if (leader.self) {
+            run(api::handle(request_, backend_.context()));
+            return;
+        }
+        if (leader.address.empty()) {
+            retry_forward("No cluster leader");
+            return;
+        }
+        stop_waiting_ = backend_.forward(
+            leader.address,
+            request_,
+            {.on_response = later([](Exchange& self, api::Response response) {
+                 self.answered_ = true;
+                 self.finish(std::move(response));
+             }),
+             .on_head = later([](Exchange& self, api::Response head) {
+                 self.answered_ = true;
+                 self.sink_->start_stream(head.status, std::move(head.headers));
+             }),
+             .on_data = later([](Exchange& self, Bytes data) {
+                 // A reader too slow for its buffer loses the stream: it asks again.
+                 if (!self.sink_->write(std::move(data))) {
+                     self.sink_->abort();
+                     self.close();
+                 }
+             }),
+             .on_done = later([](Exchange& self, Result<void> result) {
+                 self.forwarded(std::move(result));
+             })}
+        );
+    }
+
+    void forwarded(Result<void> result) {
+        stop_waiting_ = nullptr;
+        if (result) {
+            if (answered_) {
+                sink_->end();
+                close();
+            } else {
+                finish(text_response(500, "the leader gave no answer"));
+            }
+            return;
+        }
+        if (answered_) {
+            sink_->abort();
+            close();
+            return;
+        }
+        const ErrorCode code = result.error().code;
+        // The leader refused before doing anything, or a read was lost on the way: safe to ask
+        // again.
+        if (code == ErrorCode::NotLeader ||
+            (code == ErrorCode::Unavailable && request_.method == "GET")) {
+            retry_forward("No cluster leader");
+            return;
+        }
+        finish(text_response(500, "rpc error: " + result.error().message));
+    }
+
+    void retry_forward(const std::string& why) {
+        if (io::now() >= hold_until_) {
+            finish(text_response(500, why));
+            return;
+        }
+        timer_ = loop_.run_at(io::now() + kLeaderPoll, later([](Exchange& self) {
+                                  self.timer_ = 0;
+                                  self.forward();
+                              }));
+    }
+
+    ApiPump& pump_;
+    ApiBackend& backend_;
+    io::EventLoop& loop_;
+    std::shared_ptr<AnswerSink> sink_;
+    /// Keeps the exchange alive while something is expected; released by close().
+    std::shared_ptr<Exchange> keep_;
+    bool closed_{false};
+
+    std::function<api::Outcome(const api::Context&, api::WaitEnd)> resume_;
+    std::function<void()> stop_waiting_;
+    io::EventLoop::TimerId timer_{0};
+    std::shared_ptr<Running> source_;
+    std::vector<Bytes> items_;
+    std::size_t item_bytes_{0};
+
+    std::unique_ptr<api::StreamMachine> machine_;
+    std::vector<api::NameValue> stream_headers_;
+    std::vector<api::StreamInput> waiting_inputs_;
+    Bytes unsent_;
+    std::uint64_t taken_{0};
+    bool head_sent_{false};
+    bool ending_{false};
+
+    api::Request request_;
+    Instant hold_until_;
+    bool answered_{false};
+};
+
+ApiPump::ApiPump(ApiBackend& backend) : backend_(backend) {
+    for (int i = 0; i < kLoops; ++i) {
+        loops_.push_back(std::make_unique<io::EventLoop>(
+            io::EventLoop::Options{.name = fmt::format("api-{}", i)}
+        ));
+    }
+}
+
+ApiPump::~ApiPump() {
+    stop();
+}
+
+void ApiPump::start() {
+    for (const auto& loop : loops_) {
+        loop->start();
+    }
+    running_ = true;
+}
+
+void ApiPump::stop() {
+    if (running_.exchange(false)) {
+        for (const auto& loop : loops_) {
+            loop->stop();
+        }
+    }
+}
+
+io::EventLoop& ApiPump::pick() {
+    return *loops_[next_++ % loops_.size()];
+}
+
+void ApiPump::begin(api::Request request, std::shared_ptr<AnswerSink> sink) {
+    api::Outcome outcome = api::handle(request, backend_.context());
+    if (auto* response = std::get_if<api::Response>(&outcome)) {
+        sink->respond(std::move(*response));
+        return;
+    }
+    std::make_shared<Exchange>(*this, pick(), std::move(sink))->start(std::move(outcome));
+}
+
+void ApiPump::serve(api::Request request, std::shared_ptr<AnswerSink> sink) {
+    if (!running_) {
+        sink->respond(text_response(503, "the agent is shutting down"));
+        return;
+    }
+    const api::Found found = api::find_route(request.method, request.path);
+    const bool local = found.route == nullptr || found.route->where == api::Where::Local;
+    const bool here =
+        local || (backend_.is_server() &&
+                  (backend_.leader().self ||
+                   (found.route->where == api::Where::Server && asks_stale(request))));
+    if (here) {
+        begin(std::move(request), std::move(sink));
+        return;
+    }
+    std::make_shared<Exchange>(*this, pick(), std::move(sink))->start_forward(std::move(request));
+}
+
+void ApiPump::serve_forwarded(
+    api::Request request, std::shared_ptr<AnswerSink> sink, const std::function<void()>& not_leader
+) {
+    if (!running_ || !backend_.leader().self) {
+        not_leader();
+        return;
+    }
+    begin(std::move(request), std::move(sink));
+}
+
+}  // namespace nl::agent

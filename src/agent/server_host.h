@@ -1,0 +1,180 @@
+#pragma once
+// The server side of an agent: listener for servers and nodes, founding, replica, applier, the
+// leader's duties, scheduler workers, and what the API needs of them. Owns their threads; they
+// exchange values.
+//
+// Order of a start: create (binds the RPC port, finds the identity), start (founds or finds the
+// cluster in the background). `leader().self` becomes true once this server leads and its state
+// holds everything committed before.
+
+#include "agent/api_backend.h"
+#include "agent/api_pump.h"
+#include "agent/applier_host.h"
+#include "agent/founding.h"
+#include "agent/replica_host.h"
+#include "io/grpc/grpc_server.h"
+#include "io/grpc/peer_client.h"
+#include "server/leader.h"
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace nl::agent {
+
+/// What servers tell each other about themselves; travels in raft::Member::info.
+struct ServerInfo {
+    std::string region;
+    std::string datacenter;
+    std::string http_address;
+    std::string version;
+    std::string own_version;
+    NL_FIELDS(
+        ServerInfo, (1, region), (2, datacenter), (3, http_address), (4, version), (5, own_version)
+    )
+};
+
+class ServerHost final : public ApiBackend {
+public:
+    struct Options {
+        std::string name;
+        std::string region{"global"};
+        std::string datacenter{"dc1"};
+        /// "host:port" to bind for gRPC; the first is the one advertised unless `advertise` says
+        /// otherwise.
+        std::vector<std::string> listen;
+        std::string advertise;
+        /// Empty: in memory.
+        std::string data_dir;
+        std::uint64_t bootstrap_expect{1};
+        std::vector<std::string> join;
+        /// The seed's way: identity and founders by flags.
+        std::optional<ServerId> fixed_id;
+        std::optional<raft::Membership> fixed_founding;
+        std::optional<io::TlsOptions> tls;
+        raft::Options raft;
+        server::LeaderOptions leader;
+        std::uint64_t snapshot_log_bytes_min{64 << 20};
+        io::seed::SeedHandler* seed{nullptr};
+        /// The process must stop: the disk failed.
+        std::function<void(const Error&)> on_fatal;
+    };
+
+    static Result<std::unique_ptr<ServerHost>> create(Options options);
+    ~ServerHost() override;
+    ServerHost(const ServerHost&) = delete;
+    ServerHost& operator=(const ServerHost&) = delete;
+
+    /// "host:port" under which others reach this server.
+    const std::string& rpc_address() const { return rpc_address_; }
+    ServerId self() const { return self_; }
+
+    /// `http_address` is told to the other servers; the pump answers forwarded requests.
+    Result<void> start(std::string http_address, ApiPump& pump);
+    /// Hands over leadership if this server leads and another can take it; at most `grace`.
+    void leave(Duration grace);
+    void stop();
+
+    void set_agent_view(std::shared_ptr<const api::AgentView> view);
+    void set_metrics(std::shared_ptr<const api::Metrics> metrics);
+    void set_draining(bool draining) { draining_ = draining; }
+
+    // ApiBackend.
+    api::Context context() override;
+    bool is_server() const override { return true; }
+    LeaderAddress leader() const override;
+    void propose(const state::Command& command, std::function<void(Result<api::Applied>)> done)
+        override;
+    std::function<void()> watch(
+        std::vector<state::WatchKey> keys, Index seen, std::function<void()> woken
+    ) override;
+    std::shared_ptr<Running> open(const api::StreamSource& source, SourceHandlers handlers)
+        override;
+    void server_call(api::WaitServer call, std::function<void(api::ServerAnswered)> done) override;
+    std::function<void()> forward(
+        const std::string& address, const api::Request& request, ForwardHandlers handlers
+    ) override;
+
+    /// The newest state; invalid before the cluster is founded.
+    state::Snapshot snapshot() const;
+    server::LeaderStatus leader_status() const;
+    std::optional<server::ReplicaStatus> replica_status() const;
+    std::size_t watches() const;
+
+private:
+    explicit ServerHost(Options options);
+
+    struct NodeCall {
+        SourceHandlers handlers;
+    };
+    class NodeCallHandle;
+    class EventSubscription;
+    class LogSubscription;
+
+    void found(raft::Membership membership, bool invited);
+    void on_call(io::InboundCall call, std::shared_ptr<io::Responder> responder);
+    io::SessionHandlers on_session(std::shared_ptr<io::ServerSession> session);
+    void on_role(raft::RoleChange role);
+    void on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch);
+
+    void feed(server::LeaderEvent event);
+    void handle(server::LeaderEvent event);
+    void carry_out(server::LeaderEffects effects);
+    void arm_leader();
+    void run_work(server::EvalWork work);
+    void propose_internal(const state::Command& command, std::function<void(Result<Outcome>)> done);
+    void look_after_members();
+    void publish_events(const std::shared_ptr<const ApplierHost::Batch>& batch);
+
+    Options options_;
+    ServerId self_;
+    std::string rpc_address_;
+    std::string http_address_;
+    ApiPump* pump_{nullptr};
+
+    std::unique_ptr<io::PeerClient> peers_;
+    std::unique_ptr<ReplicaHost> replica_;
+    std::unique_ptr<ApplierHost> applier_;
+    std::unique_ptr<Founding> founding_;
+    /// True once replica_ and applier_ run; they are not replaced afterwards.
+    std::atomic<bool> running_{false};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> draining_{false};
+
+    // The leader loop's own.
+    io::EventLoop leader_loop_;
+    std::unique_ptr<server::Leader> leader_;
+    std::map<server::SessionId, std::shared_ptr<io::ServerSession>> sessions_;
+    std::map<std::uint64_t, SourceHandlers> node_calls_;
+    Instant leader_armed_{Instant::max()};
+    io::EventLoop::TimerId leader_timer_{0};
+    std::optional<raft::RoleChange> pending_leadership_;
+    bool told_leader_{false};
+    std::uint64_t next_session_{1};
+    std::atomic<std::uint64_t> next_call_{1};
+
+    std::vector<std::unique_ptr<io::EventLoop>> workers_;
+    std::atomic<unsigned> next_worker_{0};
+
+    // Shared, under the lock.
+    mutable std::mutex mutex_;
+    std::shared_ptr<const api::AgentView> view_;
+    std::shared_ptr<const api::Metrics> metrics_;
+    raft::RoleChange role_;
+    bool ready_to_lead_{false};
+    Instant leader_heard_;
+    server::LeaderStatus leader_status_;
+
+    mutable std::mutex events_mutex_;
+    std::deque<std::shared_ptr<const state::Effects>> events_;
+    std::map<std::uint64_t, std::shared_ptr<EventSubscription>> subscribers_;
+    std::uint64_t next_subscriber_{1};
+
+    /// Last: its handlers use everything above.
+    std::unique_ptr<io::GrpcServer> grpc_;
+};
+
+}  // namespace nl::agent
