@@ -71,21 +71,23 @@ concept SharedPointer = requires { typename T::element_type; };
 
 }  // namespace detail
 
-template <class T>
+/// Written: inside a job as written, where Nomad's client types leave nothing out.
+template <bool Written, class T>
 void append_item(std::string& out, const T& v, const detail::Spelling* how);
 
-template <class T>
+template <bool Outer, class T>
 void append_struct(std::string& out, const T& object) {
+    constexpr bool kWritten = Outer || detail::IsWritten<T>::value;
     const auto& spellings = detail::spellings<T>();
     std::size_t at = 0;
     bool first = true;
     out += '{';
     visit_fields(object, [&](FieldInfo, const auto& member) {
         const detail::Spelling& s = spellings[at++];
-        if (s.only_as_written && !detail::IsWritten<T>::value) {
+        if (s.only_as_written && !kWritten) {
             return;
         }
-        if (s.omit_empty && codec::is_default(member)) {
+        if (!kWritten && s.omit_empty && codec::is_default(member)) {
             return;
         }
         if (!first) {
@@ -93,12 +95,12 @@ void append_struct(std::string& out, const T& object) {
         }
         first = false;
         out += s.key;
-        append_item(out, member, &s);
+        append_item<kWritten>(out, member, &s);
     });
     out += '}';
 }
 
-template <class T>
+template <bool Written, class T>
 void append_item(std::string& out, const T& v, const detail::Spelling* how) {
     if constexpr (std::is_same_v<T, bool>) {
         out += v ? "true" : "false";
@@ -132,7 +134,7 @@ void append_item(std::string& out, const T& v, const detail::Spelling* how) {
         out += write_json(v);
     } else if constexpr (kIsBox<T> || kIsOptional<T> || detail::SharedPointer<T>) {
         if (v) {
-            append_item(out, *v, how);
+            append_item<Written>(out, *v, how);
         } else {
             out += "null";
         }
@@ -146,7 +148,7 @@ void append_item(std::string& out, const T& v, const detail::Spelling* how) {
             if (i > 0) {
                 out += ',';
             }
-            append_item<typename T::value_type>(out, v[i], nullptr);
+            append_item<Written, typename T::value_type>(out, v[i], nullptr);
         }
         out += ']';
     } else if constexpr (kIsStringMap<T>) {
@@ -163,17 +165,17 @@ void append_item(std::string& out, const T& v, const detail::Spelling* how) {
             first = false;
             append_json_string(out, key);
             out += ':';
-            append_item(out, item, nullptr);
+            append_item<Written>(out, item, nullptr);
         }
         out += '}';
     } else {
-        append_struct(out, v);
+        append_struct<Written>(out, v);
     }
 }
 
 template <class T>
 void append_json(std::string& out, const T& object) {
-    append_item(out, object, nullptr);
+    append_item<false>(out, object, nullptr);
 }
 
 template <class T>

@@ -126,7 +126,7 @@ constexpr std::array<Field, 9> kEmptyNotNull{{
     {"ServiceRegistrationListStub", "services"},
     {"ACLRole", "policies"},
     {"JobScaleStatus", "task_groups"},
-    {"DeploymentState", "placed_canaries_"},
+    {"PeriodicConfig", "specs"},
 }};
 
 template <std::size_t N>
