@@ -1,5 +1,7 @@
 #include "agent/config.h"
 
+#include "agent/config_file.h"
+
 #include <gtest/gtest.h>
 
 namespace nl::agent {
@@ -82,6 +84,61 @@ TEST(Config, ChecksTheWhole) {
     Config port = dev_config();
     port.ports.ensure().http = 70'000;
     EXPECT_FALSE(check_config(port).has_value());
+}
+
+TEST(ConfigFile, HclWithLabelsAndQuotedNames) {
+    const auto config = parse_config(
+        R"(region = "eu"
+client {
+  enabled = true
+  options {
+    "driver.raw_exec.enable" = "1"
+  }
+  host_volume "certs" {
+    path = "/etc/certs"
+  }
+  host_volume "data" {
+    path      = "/srv"
+    read_only = true
+  }
+}
+plugin "raw_exec" {
+  config {
+    enabled = true
+  }
+}
+)",
+        "a.hcl"
+    );
+    ASSERT_TRUE(config.has_value()) << config.error().message;
+    EXPECT_EQ(config->region, "eu");
+    EXPECT_EQ(config->client->options.at("driver.raw_exec.enable"), "1");
+    EXPECT_EQ(config->client->host_volume.at("data").read_only, true);
+    EXPECT_EQ(config->client->host_volume.at("certs").path, "/etc/certs");
+    EXPECT_EQ(config->plugin.at("raw_exec").config.at("enabled"), Value(true));
+}
+
+TEST(ConfigFile, JsonIsRead) {
+    const auto config =
+        parse_config(R"({"ports":{"http":4000},"server":[{"enabled":true}]})", "a.json");
+    ASSERT_TRUE(config.has_value()) << config.error().message;
+    EXPECT_EQ(config->ports->http, 4000);
+    EXPECT_EQ(config->server->enabled, true);
+}
+
+TEST(ConfigFile, MistakesHaveAPlace) {
+    EXPECT_EQ(
+        parse_config("ports {\n  htpp = 1\n}\n", "a.hcl").error().message,
+        "a.hcl:2,3: unknown configuration key \"ports.htpp\"; did you mean \"http\"?"
+    );
+    EXPECT_NE(
+        parse_config("server {\n  enabled =\n}\n", "a.hcl").error().message.find("a.hcl:2"),
+        std::string::npos
+    );
+    EXPECT_NE(
+        parse_config("{\"ports\": \"x\"}", "a.json").error().message.find("a.json:1,2"),
+        std::string::npos
+    );
 }
 
 }  // namespace
