@@ -410,6 +410,10 @@ void Server::on_hello(std::uint64_t connection, std::uint64_t request, const Wor
 
 void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const SpawnSpec& spec) {
     if (Task* known = find(spec.id); known != nullptr) {
+        if (known->destroy) {
+            fail(connection, request, EBUSY, "the task is being destroyed");
+            return;
+        }
         if (known->state == Task::State::Starting) {
             known->spawn_waiters.emplace_back(connection, request);
             return;
@@ -505,6 +509,7 @@ void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const Spa
         t.gate = -1;
         t.spawn_waiters.clear();
         t.destroy = true;
+        by_id_.erase(t.id);
         watch(t.pidfd, Source::Pidfd, t.serial, EPOLLIN);
         fail(
             connection,
@@ -634,8 +639,9 @@ void Server::gate_spoke(Task& task) {
         }
     }
     if (failed) {
-        // It ends by itself at once; nobody is told of that end.
+        // It ends by itself at once; nobody is told of that end, and the id is free for another try.
         task.destroy = true;
+        by_id_.erase(task.id);
     } else {
         task.state = Task::State::Running;
     }
@@ -743,7 +749,10 @@ void Server::erase(std::uint64_t serial) {
     const auto at = tasks_.find(serial);
     unlink(record_path(serial).c_str());
     timed_.erase(serial);
-    by_id_.erase(at->second->id);
+    const auto named = by_id_.find(at->second->id);
+    if (named != by_id_.end() && named->second == serial) {
+        by_id_.erase(named);
+    }
     tasks_.erase(at);
 }
 
