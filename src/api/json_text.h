@@ -1,5 +1,5 @@
 #pragma once
-// JSON as text: adding the keys of an envelope to an object, and the indented form of `?pretty`.
+// JSON as text: adding the keys of an envelope to an object that is written already.
 
 #include "base/strong.h"
 #include "base/time.h"
@@ -23,8 +23,5 @@ struct ReadMeta {
 std::string with_read_meta(std::string json, const ReadMeta& meta);
 /// Adds Index.
 std::string with_write_meta(std::string json, Index index);
-
-/// Indented by four spaces, with a newline at the end. `json` must be well formed.
-std::string pretty_json(std::string_view json);
 
 }  // namespace nl::api

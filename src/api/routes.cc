@@ -3,6 +3,7 @@
 #include "api/access.h"
 #include "api/json_text.h"
 #include "api/status.h"
+#include "wire/value_json.h"
 
 #include <fmt/format.h>
 
@@ -26,7 +27,7 @@ void finish_response(Response& response, Finish how) {
             return field.name == "Content-Type" && field.value == "application/json";
         });
         if (json) {
-            response.body = pretty_json(response.body);
+            response.body = wire::prettify(response.body);
         }
     }
     if (how.cors) {

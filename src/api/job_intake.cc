@@ -1,0 +1,131 @@
+#include "api/job_intake.h"
+
+#include "api/body.h"
+#include "api/params.h"
+#include "api/status.h"
+#include "jobspec/canonicalize.h"
+#include "wire/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace nl::api {
+namespace {
+
+std::string first_of(std::initializer_list<std::string> texts) {
+    for (const auto& text : texts) {
+        if (!text.empty()) {
+            return text;
+        }
+    }
+    return "";
+}
+
+}  // namespace
+
+std::string errors_text(const std::vector<std::string>& errors) {
+    std::string out =
+        fmt::format("{} error{} occurred:\n", errors.size(), errors.size() == 1 ? "" : "s");
+    for (const auto& error : errors) {
+        out += "\t* " + error + "\n";
+    }
+    return out + "\n";
+}
+
+std::string warnings_text(const std::vector<std::string>& warnings) {
+    if (warnings.empty()) {
+        return "";
+    }
+    std::string out =
+        fmt::format("{} warning{}:\n", warnings.size(), warnings.size() == 1 ? "" : "s");
+    for (const auto& warning : warnings) {
+        out += "\n* " + warning;
+    }
+    return out;
+}
+
+std::expected<Intake, Response> take_job(
+    const Request& request, const Value& body, const Context& context
+) {
+    const Value* given = member(body, "Job");
+    if (given == nullptr || given->as_map() == nullptr) {
+        return std::unexpected(text_response(400, "Job must be specified"));
+    }
+    auto spec = wire::from_value<model::JobSpec>(*given);
+    if (!spec) {
+        return std::unexpected(error_response(spec.error()));
+    }
+    if (spec->id.value_or("").empty()) {
+        return std::unexpected(text_response(400, "Job ID hasn't been provided"));
+    }
+    spec->region = first_of(
+        {text_param(request, "region"),
+         text_member(body, "Region"),
+         spec->region.value_or(""),
+         context.agent->region}
+    );
+    spec->namespace_ = first_of(
+        {text_param(request, "namespace"),
+         text_member(body, "Namespace"),
+         spec->namespace_.value_or(""),
+         "default"}
+    );
+    jobspec::canonicalize(*spec);
+    Intake out;
+    out.job = jobspec::to_job(*spec);
+    const bool system = out.job.type == "system";
+    if (system && std::ranges::any_of(out.job.task_groups, [](const auto& group) {
+            return group.scaling.has_value();
+        })) {
+        return std::unexpected(
+            text_response(400, "Task groups with job type system do not support scaling blocks")
+        );
+    }
+    return out;
+}
+
+Result<void> check_registration(
+    const model::Job& job, const model::Job* old, const Context& context
+) {
+    const auto refuse = [](std::string text) {
+        return std::unexpected(Error{ErrorCode::Internal, std::move(text)});
+    };
+    if (context.state.namespace_(job.namespace_) == nullptr) {
+        return refuse(
+            fmt::format("job \"{}\" is in nonexistent namespace \"{}\"", job.id, job.namespace_)
+        );
+    }
+    if (context.state.node_pool(job.node_pool) == nullptr) {
+        return refuse(
+            fmt::format("job \"{}\" is in nonexistent node pool \"{}\"", job.id, job.node_pool)
+        );
+    }
+    if (old == nullptr) {
+        return job.dispatched ? Result<void>(refuse("job can't be submitted with 'Dispatched' set"))
+                              : Result<void>();
+    }
+    if (old->type != job.type) {
+        return refuse(
+            fmt::format("cannot update job from type \"{}\" to \"{}\"", old->type, job.type)
+        );
+    }
+    if (old->periodic && !job.periodic) {
+        return refuse("cannot update periodic job to being non-periodic");
+    }
+    if (!old->periodic && job.periodic) {
+        return refuse("cannot update non-periodic job to being periodic");
+    }
+    if (old->parameterized_job && !job.parameterized_job) {
+        return refuse("cannot update parameterized job to being non-parameterized");
+    }
+    if (!old->parameterized_job && job.parameterized_job) {
+        return refuse("cannot update non-parameterized job to being parameterized");
+    }
+    if (old->dispatched != job.dispatched) {
+        return refuse("field 'Dispatched' is read-only");
+    }
+    return {};
+}
+
+}  // namespace nl::api

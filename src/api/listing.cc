@@ -1,0 +1,166 @@
+#include "api/listing.h"
+
+#include "model/allocation.h"
+
+namespace nl::api {
+
+Result<expr::Filter> list_filter(const ReadOptions& options) {
+    auto filter = expr::Filter::parse(options.filter);
+    if (!filter) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            "failed to create result paginator: failed to read filter expression: {}",
+            filter.error().message
+        );
+    }
+    return filter;
+}
+
+state::WatchKey watch_list(state::TableId table, std::string_view ns) {
+    return ns == kAllNamespaces ? state::watch_table(table) : state::watch_namespace(table, ns);
+}
+
+model::JobListStub job_stub(
+    const model::Job& job, const model::JobSummary* summary, bool with_meta
+) {
+    model::JobListStub stub;
+    stub.id = job.id;
+    stub.parent_id = job.parent_id;
+    stub.name = job.name;
+    stub.namespace_ = job.namespace_;
+    stub.datacenters = job.datacenters;
+    stub.node_pool = job.node_pool;
+    stub.multiregion = job.multiregion;
+    stub.type = job.type;
+    stub.priority = job.priority;
+    stub.periodic = job.periodic.has_value();
+    stub.parameterized_job = job.parameterized_job.has_value();
+    stub.stop = job.stop;
+    stub.status = job.status;
+    stub.status_description = job.status_description;
+    if (summary != nullptr) {
+        stub.job_summary = *summary;
+    }
+    stub.create_index = job.create_index;
+    stub.modify_index = job.modify_index;
+    stub.job_modify_index = job.job_modify_index;
+    stub.submit_time = job.submit_time;
+    if (with_meta) {
+        stub.meta = job.meta;
+    }
+    return stub;
+}
+
+Result<Look> list_jobs(
+    const Context& context,
+    const std::vector<const model::Job*>& jobs,
+    const ReadOptions& options,
+    bool with_meta
+) {
+    return list_page(
+        jobs,
+        options,
+        TokenKind::Text,
+        [](const model::Job* job) { return SortToken{0, job->namespace_ + "." + job->id}; },
+        [](const model::Job* job) { return wire::to_value(*job); },
+        [&](std::string& out, const model::Job* job) {
+            const auto* summary = context.state.job_summary(job->namespace_, job->id);
+            wire::append_json(out, job_stub(*job, summary, with_meta));
+        }
+    );
+}
+
+model::NodeListStub node_stub(const model::Node& node, NodeStubOptions options) {
+    model::NodeListStub stub;
+    stub.address = node.http_addr.substr(0, node.http_addr.rfind(':'));
+    stub.id = node.id;
+    if (options.os) {
+        if (const auto os = node.attributes.find("os.name"); os != node.attributes.end()) {
+            stub.attributes.insert(*os);
+        }
+    }
+    stub.datacenter = node.datacenter;
+    stub.name = node.name;
+    stub.node_pool = node.node_pool;
+    stub.node_class = node.node_class;
+    if (const auto found = node.attributes.find("nomad.version"); found != node.attributes.end()) {
+        stub.version = found->second;
+    }
+    stub.drain = node.drain_strategy.has_value();
+    stub.scheduling_eligibility = node.scheduling_eligibility;
+    stub.status = node.status;
+    stub.status_description = node.status_description;
+    stub.drivers = node.drivers;
+    stub.host_volumes = node.host_volumes;
+    if (options.resources) {
+        stub.node_resources = node.node_resources;
+        stub.reserved_resources = node.reserved_resources;
+    }
+    stub.last_drain = node.last_drain;
+    stub.create_index = node.create_index;
+    stub.modify_index = node.modify_index;
+    return stub;
+}
+
+Result<Look> list_nodes(
+    std::vector<const model::Node*> nodes, const ReadOptions& options, NodeStubOptions stubs
+) {
+    sort_by(nodes, false, [](const model::Node* node) { return node->id; });
+    return list_page(
+        nodes,
+        options,
+        TokenKind::Text,
+        [](const model::Node* node) { return SortToken{0, node->id.str()}; },
+        [](const model::Node* node) { return wire::to_value(*node); },
+        [&](std::string& out, const model::Node* node) {
+            wire::append_json(out, node_stub(*node, stubs));
+        }
+    );
+}
+
+Result<AllocStubOptions> alloc_stub_options(const Request& request) {
+    AllocStubOptions out;
+    NL_TRY(out.resources, flag(request, "resources"));
+    NL_TRY(out.task_states, flag(request, "task_states", true));
+    return out;
+}
+
+Result<Look> list_allocs(
+    std::vector<state::AllocView> allocs, const ReadOptions& options, AllocStubOptions stubs
+) {
+    const bool by_id = !options.prefix.empty();
+    sort_by(allocs, options.reverse, [by_id](const state::AllocView& alloc) {
+        return std::pair(by_id ? Index(0) : alloc.create_index(), alloc.id());
+    });
+    return list_page(
+        allocs,
+        options,
+        by_id ? TokenKind::Text : TokenKind::NumberText,
+        [by_id](const state::AllocView& alloc) {
+            return SortToken{by_id ? 0 : alloc.create_index().value, alloc.id().str()};
+        },
+        [](const state::AllocView& alloc) { return wire::to_value(alloc.expand()); },
+        [&](std::string& out, const state::AllocView& alloc) {
+            model::AllocListStub stub = alloc.stub();
+            if (!stubs.resources) {
+                stub.allocated_resources.reset();
+            } else if (!stub.allocated_resources) {
+                stub.allocated_resources = alloc.expand().allocated_resources;
+            }
+            if (!stubs.task_states) {
+                stub.task_states.clear();
+            }
+            wire::append_json(out, stub);
+        }
+    );
+}
+
+std::vector<state::AllocView> views(const state::Range<state::AllocRow>& allocs) {
+    std::vector<state::AllocView> out;
+    for (const state::AllocView alloc : allocs) {
+        out.push_back(alloc);
+    }
+    return out;
+}
+
+}  // namespace nl::api
