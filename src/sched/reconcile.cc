@@ -1,0 +1,796 @@
+#include "sched/reconcile.h"
+
+#include "base/check.h"
+#include "sched/reschedule.h"
+#include "sched/update_kind.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace nl::sched {
+namespace {
+
+using model::AllocClientStatus;
+using model::AllocDesiredStatus;
+using model::DeploymentStatus;
+using Alloc = ExistingAlloc;
+using Allocs = std::vector<const Alloc*>;
+
+/// What one group's allocations are, before anything is decided about numbers.
+struct Sorted {
+    /// Hold their place: running, waiting, finished for good, or failed without a further attempt.
+    Allocs keep;
+    Allocs migrate;
+    Allocs reschedule;
+    Allocs lost;
+    /// Their node is disconnected but may come back; replaced if the group says so.
+    Allocs disconnecting;
+    Allocs unknown;
+};
+
+bool is_finished(const Alloc& alloc) {
+    return model::is_terminal(alloc.client);
+}
+
+Duration lost_after(const model::TaskGroup& group) {
+    if (group.disconnect && group.disconnect->lost_after.ns > 0) {
+        return group.disconnect->lost_after;
+    }
+    return group.max_client_disconnect.value_or(Duration{});
+}
+
+bool replaces_disconnected(const model::TaskGroup& group) {
+    return !group.disconnect || group.disconnect->replace.value_or(true);
+}
+
+bool same_version(const Alloc& alloc, const model::Job& job) {
+    return alloc.job->version == job.version && alloc.job->create_index == job.create_index;
+}
+
+class Reconciler {
+public:
+    explicit Reconciler(const ReconcileInput& input) : in_(input) {
+        batch_ = in_.job != nullptr && in_.job->type == "batch";
+    }
+
+    Changes run() {
+        close_old_deployments();
+        std::map<std::string_view, Allocs> by_group;
+        for (const Alloc& alloc : in_.allocs) {
+            NL_ASSERT(alloc.job != nullptr);
+            by_group[alloc.group].push_back(&alloc);
+        }
+        const bool stopped = in_.job == nullptr || in_.job->stop;
+        bool complete = true;
+        if (!stopped) {
+            for (const auto& group : in_.job->task_groups) {
+                complete &= compute_group(group, by_group[group.name]);
+                by_group.erase(group.name);
+            }
+        }
+        for (const auto& [name, allocs] : by_group) {
+            stop_group(name, allocs);
+        }
+        if (!stopped && complete) {
+            finish_deployment();
+        }
+        return std::move(out_);
+    }
+
+private:
+    // --- whole jobs and groups that go ---
+
+    void close_old_deployments() {
+        const model::Deployment* d = in_.deployment;
+        if (d == nullptr) {
+            return;
+        }
+        const bool active = model::is_active(d->status);
+        if (in_.job == nullptr || in_.job->stop) {
+            if (active) {
+                update_deployment(DeploymentStatus::Cancelled, "Cancelled because job is stopped");
+            }
+            return;
+        }
+        if (d->job_create_index != in_.job->create_index || d->job_version != in_.job->version) {
+            if (active) {
+                update_deployment(
+                    DeploymentStatus::Cancelled, "Cancelled due to newer version of job"
+                );
+            }
+            old_deployment_ = d;
+            return;
+        }
+        if (d->status == DeploymentStatus::Successful || d->status == DeploymentStatus::Cancelled) {
+            old_deployment_ = d;
+            return;
+        }
+        deployment_ = d;
+    }
+
+    void update_deployment(DeploymentStatus status, std::string description) {
+        out_.deployment_updates.push_back({in_.deployment->id, status, std::move(description)});
+    }
+
+    void finish_deployment() {
+        if (deployment_ == nullptr || !model::is_active(deployment_->status)) {
+            return;
+        }
+        for (const auto& [name, state] : deployment_->task_groups) {
+            const auto needed = std::max(state.desired_total, state.desired_canaries);
+            if (state.healthy_allocs < needed || (state.desired_canaries > 0 && !state.promoted)) {
+                return;
+            }
+        }
+        update_deployment(DeploymentStatus::Successful, "Deployment completed successfully");
+    }
+
+    void stop_group(std::string_view name, const Allocs& allocs) {
+        GroupChanges& changes = out_.groups[std::string(name)];
+        for (const Alloc* alloc : allocs) {
+            if (is_finished(*alloc)) {
+                continue;
+            }
+            if (alloc->node == NodeCondition::Down) {
+                mark_lost(*alloc);
+            } else if (alloc->desired == AllocDesiredStatus::Run) {
+                stop(*alloc, kStoppedByUpdate);
+            } else {
+                continue;
+            }
+            ++changes.counts.stop;
+        }
+    }
+
+    void stop(const Alloc& alloc, std::string_view description) {
+        out_.stops.push_back({.alloc = &alloc, .description = description});
+    }
+
+    void mark_lost(const Alloc& alloc) {
+        out_.stops.push_back(
+            {.alloc = &alloc, .description = kStoppedLost, .client_status = AllocClientStatus::Lost}
+        );
+    }
+
+    // --- one group ---
+
+    /// True if nothing is left to do for the group's deployment.
+    bool compute_group(const model::TaskGroup& group, const Allocs& all) {
+        GroupChanges& changes = out_.groups[group.name];
+        changes.group = &group;
+        Sorted sorted = sort(group, all);
+        const bool updates_in_steps =
+            group.update && group.update->max_parallel > 0 && !batch_ && in_.job->type == "service";
+        const model::DeploymentState* state = nullptr;
+        if (deployment_ != nullptr) {
+            const auto at = deployment_->task_groups.find(group.name);
+            state = at == deployment_->task_groups.end() ? nullptr : &at->second;
+        }
+
+        const Allocs canaries = take_canaries(group, state, sorted, changes);
+        const bool canary_phase =
+            state != nullptr && state->desired_canaries > 0 && !state->promoted;
+
+        // 1. Who keeps a place, best first; who is too many.
+        const auto count = static_cast<std::size_t>(std::max<std::int64_t>(group.count, 0));
+        std::set<std::uint32_t> names;
+        std::size_t filled = 0;
+        keep_best(group, sorted.keep, count, names, filled, changes);
+        keep_best(group, sorted.unknown, count, names, filled, changes);
+
+        Allocs destructive;
+        Allocs in_place;
+        for (const Alloc* alloc : sorted.keep) {
+            switch (update_kind(*alloc, group)) {
+                case UpdateKind::None:
+                    ++changes.counts.ignore;
+                    break;
+                case UpdateKind::InPlace:
+                    in_place.push_back(alloc);
+                    break;
+                case UpdateKind::Destructive:
+                    destructive.push_back(alloc);
+                    break;
+            }
+        }
+        changes.counts.ignore += static_cast<std::int64_t>(sorted.unknown.size());
+        std::ranges::sort(destructive, {}, &Alloc::name_index);
+
+        // 2. Replacements: they take their predecessor's name, while there is room.
+        const bool failed =
+            deployment_ != nullptr && deployment_->status == DeploymentStatus::Failed;
+        const bool paused =
+            deployment_ != nullptr && (deployment_->status == DeploymentStatus::Paused ||
+                                       deployment_->status == DeploymentStatus::Pending);
+        for (const Alloc* alloc : sorted.migrate) {
+            if (claim(*alloc, count, names, filled)) {
+                place(changes, replacement(*alloc, group, canary_phase, kStoppedByMigration));
+                ++changes.counts.migrate;
+            } else {
+                stop(*alloc, kStoppedByUpdate);
+                ++changes.counts.stop;
+            }
+        }
+        for (const Alloc* alloc : sorted.reschedule) {
+            const bool of_failed = failed && alloc->deployment_id == deployment_->id;
+            if (!claim(*alloc, count, names, filled)) {
+                stop(*alloc, kStoppedByUpdate);
+                ++changes.counts.stop;
+            } else if (of_failed) {
+                ++changes.counts.ignore;
+            } else {
+                place(changes, rescheduled(*alloc, group, canary_phase));
+                ++changes.counts.reschedule_now;
+                ++changes.counts.place;
+            }
+        }
+        for (const Alloc* alloc : sorted.lost) {
+            mark_lost(*alloc);
+            ++changes.counts.stop;
+            if (claim(*alloc, count, names, filled)) {
+                PlaceRequest request = replacement(*alloc, group, canary_phase, {});
+                request.stop_previous.reset();
+                place(changes, std::move(request));
+                ++changes.counts.place;
+            }
+        }
+        disconnect(group, sorted.disconnecting, count, names, filled, changes, canary_phase);
+
+        // 3. New ones and updates, as far as the deployment allows at once.
+        const bool wants_canaries = updates_in_steps && group.update->canary > 0 &&
+                                    !destructive.empty() && !(state != nullptr && state->promoted);
+        const bool ready = !failed && !paused && !canary_phase;
+        std::size_t limit =
+            batch_ || !updates_in_steps || destructive.empty() ? count : step_limit(group, sorted);
+        std::size_t placed_new = 0;
+        if (!failed && !paused) {
+            for (std::uint32_t index = 0; filled < count; ++index) {
+                if (names.contains(index)) {
+                    continue;
+                }
+                if (limit == 0) {
+                    break;
+                }
+                names.insert(index);
+                ++filled;
+                ++placed_new;
+                --limit;
+                place(
+                    changes,
+                    {.group = group.name,
+                     .name_index = index,
+                     .job = job_for_new(group, canary_phase, all)}
+                );
+                ++changes.counts.place;
+            }
+        }
+        if (wants_canaries && !failed && !paused) {
+            place_canaries(group, destructive, canaries, changes);
+        }
+        std::size_t replaced = 0;
+        for (const Alloc* alloc : destructive) {
+            const bool allowed = updates_in_steps ? ready && !wants_canaries && limit > 0 : true;
+            if (!allowed) {
+                ++changes.counts.ignore;
+                continue;
+            }
+            if (updates_in_steps) {
+                --limit;
+            }
+            ++replaced;
+            ++changes.counts.destructive_update;
+            place(changes, replacement(*alloc, group, false, kStoppedForUpdate));
+        }
+        changes.in_place = in_place;
+        changes.counts.in_place_update = static_cast<std::int64_t>(in_place.size());
+
+        if (updates_in_steps) {
+            open_deployment(
+                group, all, destructive.size(), in_place.size(), placed_new, wants_canaries
+            );
+            changes.in_deployment =
+                state != nullptr ||
+                (out_.new_deployment && out_.new_deployment->task_groups.contains(group.name));
+        }
+        return changes.place.empty() && in_place.empty() && destructive.size() == replaced &&
+               replaced == 0 && sorted.migrate.empty() && sorted.reschedule.empty() && !waiting_;
+    }
+
+    Sorted sort(const model::TaskGroup& group, const Allocs& all) {
+        Sorted sorted;
+        waiting_ = false;
+        for (const Alloc* alloc : all) {
+            const bool finished = is_finished(*alloc);
+            if (batch_ && finished && is_older(*alloc)) {
+                continue;
+            }
+            if (alloc->desired != AllocDesiredStatus::Run) {
+                if (finished && batch_ && alloc->client == AllocClientStatus::Complete) {
+                    sorted.keep.push_back(alloc);
+                } else if (!finished && alloc->node == NodeCondition::Down) {
+                    mark_lost(*alloc);
+                }
+                continue;
+            }
+            if (finished) {
+                sort_finished(group, *alloc, sorted);
+            } else {
+                sort_live(group, *alloc, sorted);
+            }
+        }
+        return sorted;
+    }
+
+    /// Finished under an older definition: a batch job that was changed runs again.
+    bool is_older(const Alloc& alloc) const {
+        return alloc.job->create_index != in_.job->create_index ||
+               alloc.job->version < in_.job->version;
+    }
+
+    void sort_finished(const model::TaskGroup& group, const Alloc& alloc, Sorted& sorted) {
+        if (alloc.client == AllocClientStatus::Lost) {
+            return;
+        }
+        if (alloc.client == AllocClientStatus::Complete) {
+            if (batch_) {
+                sorted.keep.push_back(&alloc);
+            }
+            return;
+        }
+        NL_ASSERT(alloc.client == AllocClientStatus::Failed);
+        if (!alloc.next_allocation.is_nil()) {
+            return;
+        }
+        if (alloc.reschedule) {
+            sorted.reschedule.push_back(&alloc);
+            return;
+        }
+        const auto at =
+            group.reschedule_policy
+                ? next_reschedule_time(*group.reschedule_policy, alloc.tracker, alloc.ended_at)
+                : std::nullopt;
+        if (!at) {
+            sorted.keep.push_back(&alloc);
+            return;
+        }
+        const bool due =
+            *at <= in_.now + kRescheduleWindow ||
+            (!alloc.followup_eval_id.is_nil() && alloc.followup_eval_id == in_.eval_id);
+        if (due) {
+            sorted.reschedule.push_back(&alloc);
+            return;
+        }
+        sorted.keep.push_back(&alloc);
+        waiting_ = true;
+        if (alloc.followup_eval_id.is_nil()) {
+            follow_up(alloc, *at, "alloc-failure");
+            ++out_.groups[group.name].counts.reschedule_later;
+        }
+    }
+
+    void sort_live(const model::TaskGroup& group, const Alloc& alloc, Sorted& sorted) {
+        const Duration patience = lost_after(group);
+        if (alloc.client == AllocClientStatus::Unknown) {
+            const bool expired = in_.now >= alloc.unknown_since + patience;
+            if (alloc.node == NodeCondition::Ready || alloc.node == NodeCondition::Draining) {
+                sorted.keep.push_back(&alloc);
+            } else if (expired) {
+                sorted.lost.push_back(&alloc);
+            } else if (!replaces_disconnected(group)) {
+                sorted.unknown.push_back(&alloc);
+            }
+            return;
+        }
+        switch (alloc.node) {
+            case NodeCondition::Down:
+                sorted.lost.push_back(&alloc);
+                return;
+            case NodeCondition::Disconnected:
+                if (patience.ns > 0) {
+                    sorted.disconnecting.push_back(&alloc);
+                } else {
+                    sorted.lost.push_back(&alloc);
+                }
+                return;
+            case NodeCondition::Draining:
+            case NodeCondition::Ready:
+                if (alloc.migrate) {
+                    sorted.migrate.push_back(&alloc);
+                } else {
+                    sorted.keep.push_back(&alloc);
+                }
+                return;
+        }
+        NL_UNREACHABLE();
+    }
+
+    /// Leaves the best `count` in `allocs` (distinct names first, then low indexes) and stops the
+    /// rest.
+    void keep_best(
+        const model::TaskGroup& group,
+        Allocs& allocs,
+        std::size_t count,
+        std::set<std::uint32_t>& names,
+        std::size_t& filled,
+        GroupChanges& changes
+    ) {
+        const std::string_view strategy =
+            group.disconnect ? std::string_view(group.disconnect->reconcile) : "best_score";
+        // Of two with one name (a disconnected node came back), the group's strategy chooses.
+        std::ranges::stable_sort(allocs, [&](const Alloc* a, const Alloc* b) {
+            if (a->name_index != b->name_index) {
+                return a->name_index < b->name_index;
+            }
+            const bool a_current = same_version(*a, *in_.job);
+            const bool b_current = same_version(*b, *in_.job);
+            if (a_current != b_current) {
+                return a_current;
+            }
+            if (is_finished(*a) != is_finished(*b)) {
+                return is_finished(*b);
+            }
+            if (strategy == "keep_original" && a->reconnected != b->reconnected) {
+                return a->reconnected;
+            }
+            if (strategy == "keep_replacement" && a->reconnected != b->reconnected) {
+                return b->reconnected;
+            }
+            if (strategy == "longest_running" && a->started_at != b->started_at) {
+                return a->started_at < b->started_at;
+            }
+            if (a->score != b->score) {
+                return a->score > b->score;
+            }
+            return a->id < b->id;
+        });
+        Allocs kept;
+        Allocs surplus;
+        for (const Alloc* alloc : allocs) {
+            if (filled < count && names.insert(alloc->name_index).second) {
+                ++filled;
+                kept.push_back(alloc);
+            } else {
+                surplus.push_back(alloc);
+            }
+        }
+        for (const Alloc* alloc : surplus) {
+            if (is_finished(*alloc)) {
+                continue;
+            }
+            const bool twin = filled <= count && names.contains(alloc->name_index) &&
+                              std::ranges::any_of(kept, [&](const Alloc* k) {
+                                  return k->name_index == alloc->name_index &&
+                                         (k->reconnected || alloc->reconnected);
+                              });
+            stop(*alloc, twin ? kStoppedReconnect : kStoppedByUpdate);
+            ++changes.counts.stop;
+        }
+        allocs = std::move(kept);
+    }
+
+    static bool claim(
+        const Alloc& alloc, std::size_t count, std::set<std::uint32_t>& names, std::size_t& filled
+    ) {
+        if (filled >= count || !names.insert(alloc.name_index).second) {
+            return false;
+        }
+        ++filled;
+        return true;
+    }
+
+    enum class UpdateKind { None, InPlace, Destructive };
+
+    UpdateKind update_kind(const Alloc& alloc, const model::TaskGroup& group) const {
+        if (same_version(alloc, *in_.job)) {
+            return UpdateKind::None;
+        }
+        if (batch_ && is_finished(alloc)) {
+            return UpdateKind::None;
+        }
+        if (find_group(*alloc.job, group.name) == nullptr ||
+            needs_replacement(*alloc.job, *in_.job, group.name)) {
+            return UpdateKind::Destructive;
+        }
+        if (is_finished(alloc)) {
+            return UpdateKind::None;
+        }
+        return in_.fits_in_place(alloc, group) ? UpdateKind::InPlace : UpdateKind::Destructive;
+    }
+
+    PlaceRequest replacement(
+        const Alloc& alloc,
+        const model::TaskGroup& group,
+        bool canary_phase,
+        std::string_view description
+    ) const {
+        PlaceRequest request{
+            .group = group.name, .name_index = alloc.name_index, .job = in_.job, .previous = &alloc
+        };
+        // Unpromoted canaries must not let the new version spread by the back door.
+        if (canary_phase && !alloc.canary && find_group(*alloc.job, group.name) != nullptr) {
+            request.job = alloc.job;
+        }
+        request.canary = canary_phase && alloc.canary;
+        request.stop_previous = StopRequest{.alloc = &alloc, .description = description};
+        if (alloc.tracker != nullptr && same_version(alloc, *request.job)) {
+            request.tracker = *alloc.tracker;
+        }
+        return request;
+    }
+
+    PlaceRequest rescheduled(const Alloc& alloc, const model::TaskGroup& group, bool canary_phase)
+        const {
+        PlaceRequest request = replacement(alloc, group, canary_phase, kStoppedRescheduled);
+        request.stop_previous->rescheduled = true;
+        request.is_reschedule = true;
+        const model::ReschedulePolicy none;
+        const auto& policy = group.reschedule_policy ? *group.reschedule_policy : none;
+        request.tracker = extended_tracker(
+            policy,
+            alloc.tracker,
+            {.reschedule_time = in_.now.unix_ns,
+             .prev_alloc_id = alloc.id,
+             .prev_node_id = alloc.node_id,
+             .delay = next_reschedule_delay(policy, alloc.tracker, alloc.ended_at)}
+        );
+        return request;
+    }
+
+    static void place(GroupChanges& changes, PlaceRequest request) {
+        NL_ASSERT(request.job != nullptr);
+        changes.place.push_back(std::move(request));
+    }
+
+    /// While canaries are unpromoted, missing ones of the old version are made of that version.
+    const model::Job* job_for_new(
+        const model::TaskGroup& group, bool canary_phase, const Allocs& all
+    ) const {
+        if (!canary_phase) {
+            return in_.job;
+        }
+        for (const Alloc* alloc : all) {
+            if (!alloc->canary && !same_version(*alloc, *in_.job) && !is_finished(*alloc) &&
+                find_group(*alloc->job, group.name) != nullptr) {
+                return alloc->job;
+            }
+        }
+        return in_.job;
+    }
+
+    void disconnect(
+        const model::TaskGroup& group,
+        const Allocs& allocs,
+        std::size_t count,
+        std::set<std::uint32_t>& names,
+        std::size_t& filled,
+        GroupChanges& changes,
+        bool canary_phase
+    ) {
+        for (const Alloc* alloc : allocs) {
+            out_.stops.push_back(
+                {.alloc = alloc,
+                 .description = kUnknownDisconnected,
+                 .client_status = AllocClientStatus::Unknown,
+                 .stop = false}
+            );
+            follow_up(*alloc, in_.now + lost_after(group), "max-disconnect-timeout");
+            ++changes.counts.disconnect;
+            const bool claimed = claim(*alloc, count, names, filled);
+            if (claimed && replaces_disconnected(group)) {
+                PlaceRequest request = replacement(*alloc, group, canary_phase, {});
+                request.stop_previous.reset();
+                place(changes, std::move(request));
+                ++changes.counts.place;
+            }
+        }
+    }
+
+    void follow_up(const Alloc& alloc, WallTime at, std::string_view triggered_by) {
+        for (FollowUp& f : out_.follow_ups) {
+            if (f.triggered_by == triggered_by && at >= f.at && at <= f.at + kFollowUpWindow) {
+                // The evaluation must not come before the last of its allocations is due.
+                f.allocs.push_back(&alloc);
+                return;
+            }
+        }
+        out_.follow_ups.push_back({at, triggered_by, {&alloc}});
+    }
+
+    // --- deployments ---
+
+    /// Healthy progress opens the next step: what is placed and not yet healthy counts against it.
+    std::size_t step_limit(const model::TaskGroup& group, const Sorted& sorted) const {
+        auto limit = group.update->max_parallel;
+        if (deployment_ == nullptr) {
+            return static_cast<std::size_t>(limit);
+        }
+        for (const auto* list : {&sorted.keep, &sorted.reschedule}) {
+            for (const Alloc* alloc : *list) {
+                if (alloc->deployment_id != deployment_->id) {
+                    continue;
+                }
+                if (alloc->healthy.has_value() && !*alloc->healthy) {
+                    return 0;
+                }
+                if (!alloc->healthy.has_value()) {
+                    --limit;
+                }
+            }
+        }
+        return static_cast<std::size_t>(std::max<std::int64_t>(limit, 0));
+    }
+
+    /// Removes from `sorted` what stands beside the group's count: live canaries of a running,
+    /// unpromoted deployment, which are returned; and canaries nobody promoted, which are stopped.
+    Allocs take_canaries(
+        const model::TaskGroup& group,
+        const model::DeploymentState* state,
+        Sorted& sorted,
+        GroupChanges& changes
+    ) {
+        static_cast<void>(group);
+        Allocs current;
+        if (deployment_ != nullptr && state != nullptr && state->promoted) {
+            stop_replaced_by_canaries(sorted, changes);
+            return current;
+        }
+        Allocs kept;
+        for (const Alloc* alloc : sorted.keep) {
+            if (!alloc->canary || is_finished(*alloc)) {
+                kept.push_back(alloc);
+                continue;
+            }
+            if (state != nullptr && alloc->deployment_id == deployment_->id) {
+                if (deployment_->status == DeploymentStatus::Failed) {
+                    stop(*alloc, kStoppedByUpdate);
+                    ++changes.counts.stop;
+                } else {
+                    current.push_back(alloc);
+                    ++changes.counts.ignore;
+                }
+            } else if (is_abandoned_canary(*alloc)) {
+                stop(*alloc, kStoppedByUpdate);
+                ++changes.counts.stop;
+            } else {
+                kept.push_back(alloc);
+            }
+        }
+        sorted.keep = std::move(kept);
+        return current;
+    }
+
+    bool is_abandoned_canary(const Alloc& alloc) const {
+        if (old_deployment_ == nullptr || alloc.deployment_id != old_deployment_->id ||
+            old_deployment_->status == DeploymentStatus::Successful) {
+            return false;
+        }
+        const auto at = old_deployment_->task_groups.find(alloc.group);
+        return at != old_deployment_->task_groups.end() && !at->second.promoted;
+    }
+
+    /// A promoted canary takes the place of the older allocation of its name.
+    void stop_replaced_by_canaries(Sorted& sorted, GroupChanges& changes) {
+        std::set<std::uint32_t> promoted;
+        for (const Alloc* alloc : sorted.keep) {
+            if (alloc->canary && alloc->deployment_id == deployment_->id && !is_finished(*alloc)) {
+                promoted.insert(alloc->name_index);
+            }
+        }
+        std::erase_if(sorted.keep, [&](const Alloc* alloc) {
+            const bool replaced = promoted.contains(alloc->name_index) &&
+                                  !same_version(*alloc, *in_.job) && !is_finished(*alloc);
+            if (replaced) {
+                stop(*alloc, kStoppedByUpdate);
+                ++changes.counts.stop;
+            }
+            return replaced;
+        });
+    }
+
+    void place_canaries(
+        const model::TaskGroup& group,
+        const Allocs& destructive,
+        const Allocs& existing,
+        GroupChanges& changes
+    ) {
+        std::set<std::uint32_t> taken;
+        for (const Alloc* canary : existing) {
+            taken.insert(canary->name_index);
+        }
+        auto missing = group.update->canary - static_cast<std::int64_t>(existing.size());
+        std::uint32_t beyond = static_cast<std::uint32_t>(group.count);
+        for (std::size_t i = 0; missing > 0; --missing) {
+            while (i < destructive.size() && taken.contains(destructive[i]->name_index)) {
+                ++i;
+            }
+            // More canaries than old allocations: they take names beyond the count.
+            std::uint32_t index = 0;
+            if (i < destructive.size()) {
+                index = destructive[i]->name_index;
+            } else {
+                while (taken.contains(beyond)) {
+                    ++beyond;
+                }
+                index = beyond;
+            }
+            taken.insert(index);
+            place(
+                changes, {.group = group.name, .name_index = index, .canary = true, .job = in_.job}
+            );
+            ++changes.counts.canary;
+        }
+    }
+
+    void open_deployment(
+        const model::TaskGroup& group,
+        const Allocs& all,
+        std::size_t destructive,
+        std::size_t in_place,
+        std::size_t placed_new,
+        bool wants_canaries
+    ) {
+        if (deployment_ != nullptr && deployment_->task_groups.contains(group.name)) {
+            return;
+        }
+        const bool ran_this_version = std::ranges::any_of(all, [&](const Alloc* alloc) {
+            return same_version(*alloc, *in_.job);
+        });
+        const auto total = static_cast<std::int64_t>(destructive + in_place + placed_new);
+        const bool changes_spec = destructive + in_place > 0;
+        if (total == 0 || (ran_this_version && !changes_spec) || deployment_ != nullptr) {
+            return;
+        }
+        if (!out_.new_deployment) {
+            const model::Job& job = *in_.job;
+            model::Deployment d;
+            d.namespace_ = job.namespace_;
+            d.job_id = job.id;
+            d.job_version = job.version;
+            d.job_modify_index = job.modify_index;
+            d.job_spec_modify_index = job.job_modify_index;
+            d.job_create_index = job.create_index;
+            d.status = DeploymentStatus::Running;
+            d.eval_priority = in_.eval_priority;
+            out_.new_deployment = std::move(d);
+        }
+        model::DeploymentState state;
+        const model::UpdateStrategy& update = *group.update;
+        state.auto_revert = update.auto_revert;
+        state.auto_promote = update.auto_promote;
+        state.progress_deadline = update.progress_deadline;
+        if (update.progress_deadline.ns > 0) {
+            state.require_progress_by = in_.now + update.progress_deadline;
+        }
+        state.desired_total = group.count;
+        state.desired_canaries = wants_canaries ? update.canary : 0;
+        model::Deployment& d = *out_.new_deployment;
+        d.task_groups[group.name] = state;
+        bool canaries = false;
+        bool automatic = true;
+        for (const auto& [name, s] : d.task_groups) {
+            canaries |= s.desired_canaries > 0;
+            automatic &= s.desired_canaries == 0 || s.auto_promote;
+        }
+        d.status_description = !canaries   ? "Deployment is running"
+                               : automatic ? "Deployment is running pending automatic promotion"
+                                           : "Deployment is running but requires manual promotion";
+    }
+
+    const ReconcileInput& in_;
+    Changes out_;
+    bool batch_{false};
+    /// The deployment of this version, unless it is over well.
+    const model::Deployment* deployment_{nullptr};
+    const model::Deployment* old_deployment_{nullptr};
+    bool waiting_{false};
+};
+
+}  // namespace
+
+Changes reconcile(const ReconcileInput& input) {
+    return Reconciler(input).run();
+}
+
+}  // namespace nl::sched

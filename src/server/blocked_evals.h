@@ -1,0 +1,63 @@
+#pragma once
+// Evaluations that could not place everything, kept until something changes that might help: a node
+// of an eligible class joins or changes, or capacity is freed on one. One per job: a newer replaces
+// an older, which is handed out as a duplicate. A change that came between the scheduler's snapshot
+// and the blocking is not missed: the last change of each class is remembered by index.
+//
+// Owned by server::Leader, alive only while leading. Source: Nomad's scheduling concepts.
+
+#include "base/strong.h"
+#include "base/uuid.h"
+#include "model/evaluation.h"
+#include "server/broker.h"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace nl::server {
+
+class BlockedEvals {
+public:
+    using EvalPtr = std::shared_ptr<const model::Evaluation>;
+
+    /// Keeps the evaluation, or hands it back through take_ready if what it waits for happened
+    /// after its snapshot.
+    void block(EvalPtr eval);
+    /// The job was stopped, changed or placed: whatever it waits with is pointless.
+    void forget_job(const JobKey& job);
+    void forget(const Uuid& eval_id);
+
+    /// A node of this class has, or may have, more room than before.
+    void capacity_changed(std::string_view computed_class, const Uuid& node, Index index);
+    /// What a quota frees may help every evaluation held back by it.
+    void quota_changed(std::string_view quota, Index index);
+
+    /// Evaluations to schedule again.
+    std::vector<EvalPtr> take_ready() { return std::exchange(ready_, {}); }
+    /// Blocked evaluations replaced by a newer one of their job; the caller commits them as
+    /// canceled.
+    std::vector<EvalPtr> take_duplicates() { return std::exchange(duplicates_, {}); }
+
+    std::size_t size() const { return by_id_.size(); }
+
+private:
+    bool was_missed(const model::Evaluation& eval) const;
+    static bool may_help(const model::Evaluation& eval, std::string_view computed_class);
+    void release(const Uuid& id);
+
+    std::map<Uuid, EvalPtr> by_id_;
+    /// System jobs block for each node on its own.
+    std::map<std::pair<JobKey, Uuid>, Uuid> by_job_;
+    std::map<std::string, Index, std::less<>> class_changed_;
+    std::map<std::string, Index, std::less<>> quota_changed_;
+    std::map<Uuid, Index> node_changed_;
+    std::vector<EvalPtr> ready_;
+    std::vector<EvalPtr> duplicates_;
+};
+
+}  // namespace nl::server

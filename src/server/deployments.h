@@ -1,0 +1,52 @@
+#pragma once
+// Watches running deployments: wakes the scheduler when allocations become healthy so that the next
+// step begins, promotes canaries by itself where asked, fails a deployment whose progress deadline
+// passes or whose allocation is unhealthy with auto_revert, and goes back to the last stable
+// version. Acts only by commands. Owned by server::Leader; rebuilt from a snapshot.
+// Source: jobspec reference, update; JSON conventions, deployment texts.
+
+#include "base/rng.h"
+#include "base/time.h"
+#include "base/uuid.h"
+#include "state/command.h"
+#include "state/snapshot.h"
+
+#include <map>
+#include <set>
+#include <vector>
+
+namespace nl::server {
+
+struct DeploymentOptions {
+    /// The least time between two looks at one deployment; changes in between are seen together.
+    Duration batch = milliseconds(250);
+};
+
+class Deployments {
+public:
+    explicit Deployments(DeploymentOptions options) : options_(options) {}
+
+    void rebuild(const state::Snapshot& snapshot, Instant now);
+    /// The deployment, or one of its allocations, has changed.
+    void changed(const Uuid& deployment, Instant now);
+    /// Commands that are due.
+    std::vector<state::Command> tick(
+        const state::Snapshot& snapshot, Instant now, WallTime wall, Rng& rng
+    );
+    Instant next_deadline() const;
+
+private:
+    struct Watch {
+        /// Look no earlier; max if nothing is known to come.
+        Instant due = Instant::max();
+        /// Healthy allocations when the scheduler was last woken.
+        std::int64_t healthy_seen{-1};
+        /// A command that ends the deployment is on its way.
+        bool ending{false};
+    };
+
+    DeploymentOptions options_;
+    std::map<Uuid, Watch> watches_;
+};
+
+}  // namespace nl::server
