@@ -1,0 +1,142 @@
+#include "cli/job_source.h"
+
+namespace nl::cli {
+
+namespace {
+
+Value::Map variable_flags(const std::vector<std::string>& flags) {
+    Value::Map out;
+    for (const std::string& flag : flags) {
+        const auto equals = flag.find('=');
+        out.insert_or_assign(
+            flag.substr(0, equals), equals == std::string::npos ? "" : flag.substr(equals + 1)
+        );
+    }
+    return out;
+}
+
+Result<std::string> read_source(const Context& context, const std::string& path) {
+    if (!path.starts_with("http://") && !path.starts_with("https://")) {
+        return context.env().read_file(path);
+    }
+    const auto slash = path.find('/', path.find("//") + 2);
+    HttpOptions options;
+    options.address = path.substr(0, slash);
+    NL_TRY(const auto http, context.env().connect_http(options));
+    NL_TRY(
+        HttpReply reply,
+        http->send(
+            {.method = "GET",
+             .target = slash == std::string::npos ? "/" : path.substr(slash),
+             .headers = {},
+             .body = {}}
+        )
+    );
+    if (reply.status != 200) {
+        return fail(ErrorCode::Unavailable, "{} answered with status {}", path, reply.status);
+    }
+    return std::move(reply.body);
+}
+
+Result<Value> from_json(const std::string& text) {
+    NL_TRY(Value whole, parse_json(text));
+    const Doc inner = Doc(whole)["Job"];
+    if (inner.value().as_map() != nullptr) {
+        return inner.value();
+    }
+    if (whole.as_map() == nullptr) {
+        return fail(ErrorCode::InvalidArgument, "a job in JSON is an object");
+    }
+    return whole;
+}
+
+// The server's parser takes variables as the text of a variables file.
+std::string variables_text(const std::string& files, const Value::Map& flags) {
+    std::string out = files;
+    for (const auto& [name, value] : flags) {
+        const std::string text = Doc(value).text();
+        const bool literal = parse_integer(text).has_value() || text == "true" || text == "false" ||
+                             text.starts_with('[') || text.starts_with('{');
+        out += fmt::format(
+            "{} = {}\n", name, literal ? text : write_json(Value(text), JsonStyle::Compact)
+        );
+    }
+    return out;
+}
+
+Result<Value> parse_hcl(
+    Api& api, const std::string& text, const std::string& files, const Value::Map& flags
+) {
+    auto parsed = api.post(
+        api_path({"jobs", "parse"}),
+        {},
+        Value::Map{
+            {"JobHCL", text},
+            {"Variables", variables_text(files, flags)},
+            {"Canonicalize", false},
+        }
+    );
+    return parsed;
+}
+
+}  // namespace
+
+std::vector<FlagSpec> job_source_flags() {
+    return {
+        {.name = "json",
+         .kind = FlagKind::Bool,
+         .help = "The file holds the job in JSON, as the API takes it or as {\"Job\": {…}}."},
+        {.name = "hcl2-strict",
+         .kind = FlagKind::Bool,
+         .help = "Refuse variables that the job does not declare.",
+         .fallback = "true"},
+        {.name = "var", .kind = FlagKind::List, .help = "A variable of the job: 'name=value'."},
+        {.name = "var-file", .kind = FlagKind::List, .help = "A file of variables in HCL."},
+    };
+}
+
+std::optional<JobSource> read_job(Context& context, Api& api, const std::string& path) {
+    const auto text = read_source(context, path);
+    if (!text) {
+        context.fail("Error getting job struct: {}", text.error().message);
+        return std::nullopt;
+    }
+    const Value::Map flags = variable_flags(context.flags().list("var"));
+    std::string files;
+    for (const std::string& file : context.flags().list("var-file")) {
+        const auto part = context.env().read_file(file);
+        if (!part) {
+            context.fail("Error getting job struct: {}", part.error().message);
+            return std::nullopt;
+        }
+        files += *part + "\n";
+    }
+    const bool json = context.on("json");
+    JobSource out;
+    auto job = json ? from_json(*text) : parse_hcl(api, *text, files, flags);
+    if (!job) {
+        context.fail("Error getting job struct: {}", job.error().message);
+        return std::nullopt;
+    }
+    out.job = std::move(*job);
+    out.submission = Value::Map{
+        {"Source", *text},
+        {"Format", json ? "json" : "hcl2"},
+        {"VariableFlags", flags.empty() ? Value() : Value(flags)},
+        {"Variables", files},
+    };
+    if (Value::Map* map = out.job.as_map()) {
+        const std::string own = Doc(out.job)["Namespace"].text();
+        if (own.empty() && !api.settings().namespace_.empty()) {
+            map->insert_or_assign("Namespace", api.settings().namespace_);
+        } else if (!own.empty()) {
+            api.use_namespace(own);
+        }
+        if (Doc(out.job)["Region"].is_null() && !api.settings().region.empty()) {
+            map->insert_or_assign("Region", api.settings().region);
+        }
+    }
+    return out;
+}
+
+}  // namespace nl::cli
