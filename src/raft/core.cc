@@ -63,6 +63,8 @@ Core::Core(Options options, Rng rng, HardState hard, LogStart start, Instant now
     NL_ASSERT(commit_ <= log_.last());
     NL_ASSERT(options_.election_timeout_min <= options_.election_timeout_max);
     NL_ASSERT(hard_.term >= log_.last_term());
+    // An answer to a read of an earlier life of this server must not be taken for one of this life.
+    next_read_ = rng_.next() >> 1;
     if (hard_.term > Term{0}) {
         // A leader may hold a lease that counts on us: after a restart we no longer know when it
         // was last heard.

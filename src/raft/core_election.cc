@@ -8,8 +8,14 @@
 
 namespace nl::raft {
 
+// A server that an entry not yet committed takes the vote from may be the only one that has that
+// entry: it still stands, to bring it to its end (thesis 4.2.2).
 bool Core::may_lead() const {
-    return log_.membership().is_voter(options_.self) && !is_repairing();
+    if (is_repairing()) {
+        return false;
+    }
+    return log_.membership().is_voter(options_.self) ||
+           (log_.membership_index() > commit_ && log_.membership_before().is_voter(options_.self));
 }
 
 void Core::reset_election_deadline() {

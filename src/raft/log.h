@@ -69,6 +69,10 @@ public:
     void reset(Index index, Term term, const Membership& membership);
 
     const Membership& membership() const { return memberships_.back().membership; }
+    /// The one before that, as far as the log still knows it.
+    const Membership& membership_before() const {
+        return memberships_[memberships_.size() > 1 ? memberships_.size() - 2 : 0].membership;
+    }
     Index membership_index() const { return memberships_.back().index; }
 
 private:

@@ -55,6 +55,8 @@ public:
     struct Acknowledged {
         Term term;
         std::string data;
+        /// The term of whoever was first to see it committed.
+        Term seen_in;
     };
 
     explicit Group(Settings settings) : settings_(std::move(settings)), rng_(settings_.seed) {
@@ -147,9 +149,12 @@ public:
             return "refused: " + read.error().message;
         }
         // A read must see what anybody was told is committed before it was asked.
-        node.reads[*read] = acknowledged_.empty() ? Index{0} : acknowledged_.rbegin()->first;
+        node.reads[*read] = {
+            .at_least = acknowledged_.empty() ? Index{0} : acknowledged_.rbegin()->first,
+            .number = ++reads_asked_,
+        };
         flush(node);
-        return fmt::format("read {}", *read);
+        return fmt::format("read {}", reads_asked_);
     }
     std::string change(ServerId id, const Change& change) {
         Node& node = nodes_.at(id);
@@ -226,10 +231,15 @@ private:
         Membership applied_membership;
         std::uint64_t hash{0};
         std::optional<Snapshot> installing;
-        std::uint64_t installing_hash{0};
+        /// What the snapshots that came in hold.
+        std::map<Index, std::uint64_t> received;
         Instant paused_until;
         std::map<std::pair<Index, Term>, std::string> proposed;
-        std::map<ReadId, Index> reads;
+        struct Reading {
+            Index at_least;
+            std::uint64_t number{0};
+        };
+        std::map<ReadId, Reading> reads;
     };
     struct Flight {
         Instant due;
@@ -255,7 +265,19 @@ private:
     }
 
     void start(Node& node) {
-        const Disk& disk = node.disk;
+        Disk& disk = node.disk;
+        const Index covered = disk.snapshot.index;
+        if (covered > disk.base) {
+            // Where snapshot and log do not join, the snapshot counts (as storage::Log has it).
+            const bool joins = covered <= disk.base + disk.log.size() &&
+                               disk.log[static_cast<std::size_t>(covered - disk.base) - 1].term ==
+                                   disk.snapshot.term;
+            if (!joins) {
+                disk.log.clear();
+                disk.base = covered;
+                disk.base_term = disk.snapshot.term;
+            }
+        }
         LogStart start;
         start.base = disk.base;
         start.base_term = disk.base_term;
@@ -354,7 +376,7 @@ private:
                     .membership = *message->membership
                 };
                 node.disk.snapshot_hash = flight.snapshot_hash;
-                node.installing_hash = flight.snapshot_hash;
+                node.received[message->index] = flight.snapshot_hash;
             }
         }
         if (trace_messages && message->kind != MessageKind::HeartbeatRequest &&
@@ -482,8 +504,8 @@ private:
             on_read(node, read);
         }
         for (const ReadId id : ready.reads_failed) {
+            say(node, fmt::format("read {} failed", node.reads[id].number));
             node.reads.erase(id);
-            say(node, fmt::format("read {} failed", id));
         }
         for (const SnapshotWanted& wanted : ready.snapshots) {
             on_snapshot_wanted(node, wanted);
@@ -537,7 +559,7 @@ private:
             node.applied = node.installing->index;
             node.applied_term = node.installing->term;
             node.applied_membership = node.installing->membership;
-            node.hash = node.installing_hash;
+            node.hash = node.received.at(node.installing->index);
             check_hash(node);
             node.core->snapshot_installed(node.installing->index, node.installing->term);
             node.installing.reset();
@@ -580,8 +602,10 @@ private:
             return broken(fmt::format("n{} applies {} after {}", node.id, entry.index, node.applied)
             );
         }
-        const auto [known, fresh] =
-            committed_.emplace(entry.index, Acknowledged{.term = entry.term, .data = entry.data});
+        const auto [known, fresh] = committed_.emplace(
+            entry.index,
+            Acknowledged{.term = entry.term, .data = entry.data, .seen_in = node.core->term()}
+        );
         if (!fresh && (known->second.term != entry.term || known->second.data != entry.data)) {
             return broken(
                 fmt::format("n{} applies another entry {} than others did", node.id, entry.index)
@@ -602,7 +626,7 @@ private:
                 );
             }
             acknowledged_.emplace(
-                entry.index, Acknowledged{.term = entry.term, .data = entry.data}
+                entry.index, Acknowledged{.term = entry.term, .data = entry.data, .seen_in = {}}
             );
             say(node, fmt::format("committed {} \"{}\"", entry.index, entry.data));
             node.proposed.erase(mine);
@@ -624,7 +648,8 @@ private:
             );
         }
         for (const auto& [index, entry] : committed_) {
-            if (index > node.core->base() && node.core->term_at(index) != entry.term) {
+            if (entry.seen_in < change.term && index > node.core->base() &&
+                node.core->term_at(index) != entry.term) {
                 broken(fmt::format(
                     "n{} leads term {} without committed entry {}", node.id, change.term, index
                 ));
@@ -637,16 +662,16 @@ private:
             return broken(fmt::format("n{} answers a read twice", node.id));
         }
         if (read.valid_until > now_) {
-            if (read.index < at->second) {
+            if (read.index < at->second.at_least) {
                 broken(fmt::format(
                     "n{} reads at {}, but {} was acknowledged before",
                     node.id,
                     read.index,
-                    at->second
+                    at->second.at_least
                 ));
             }
             ++reads_answered_;
-            say(node, fmt::format("read {} at index {}", read.id, read.index));
+            say(node, fmt::format("read {} at index {}", at->second.number, read.index));
         }
         node.reads.erase(at);
     }
@@ -676,6 +701,7 @@ private:
     std::map<Index, std::uint64_t> hashes_;
     std::map<std::pair<Index, Term>, std::string> entries_;
     std::size_t reads_answered_{0};
+    std::uint64_t reads_asked_{0};
 };
 
 }  // namespace nl::raft::testing
