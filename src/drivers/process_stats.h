@@ -1,0 +1,27 @@
+#pragma once
+// What processes use, read from /proc. A task is a session (setsid at its start): everything with
+// its session id belongs to it.
+
+#include "base/error.h"
+#include "base/time.h"
+#include "model/client_stats.h"
+
+namespace nl::drivers {
+
+/// Memory and cpu of all processes of the session led by `pid`. Errors: NotFound if none is left.
+Result<model::TaskResourceUsage> session_usage(int pid, WallTime now);
+
+/// The machine: memory, cpu time shares since the last call with this object, the disk that holds
+/// `alloc_dir`.
+class HostStatsReader {
+public:
+    model::HostStats read(const std::string& alloc_dir, WallTime now);
+
+private:
+    struct Times {
+        double user{0}, system{0}, idle{0}, total{0};
+    };
+    std::map<std::string, Times> last_;
+};
+
+}  // namespace nl::drivers
