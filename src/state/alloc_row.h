@@ -33,9 +33,9 @@ struct ResourceSum {
     friend bool operator==(const ResourceSum&, const ResourceSum&) = default;
 };
 
-/// The sum over the tasks and the shared part. Memory above `memory_mb` counts as Nomad does:
-/// max(memory_max_mb, memory_mb). Tasks that run before or after the main ones (prestart, poststop
-/// without sidecar) do not run together with them: the larger of the sums counts.
+/// What runs at the same time, and the shared disk: the larger of the prestart tasks, the main ones
+/// (with poststart) and the poststop ones, and on top of it prestart sidecars. `memory_max_mb` is
+/// at least `memory_mb`.
 ResourceSum sum_of(const model::AllocatedResources& resources);
 ResourceSum sum_of(const model::TaskGroup& group);
 

@@ -4,9 +4,7 @@
 
 namespace nl::state {
 
-std::uint64_t text_prefix(
-    std::string_view first, std::string_view second, std::string_view third
-) {
+std::uint64_t text_prefix(std::string_view first, std::string_view second, std::string_view third) {
     std::uint64_t prefix = 0;
     int left = 8;
     for (const std::string_view text : {first, second, third}) {

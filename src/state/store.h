@@ -17,7 +17,6 @@
 
 namespace nl::state {
 
-class Applying;
 struct Core;
 
 class Store {
@@ -56,6 +55,7 @@ public:
     std::size_t live_versions() const;
 
 private:
+    explicit Store(Core* core);
     void collect();
 
     Core* core_ = nullptr;

@@ -48,6 +48,13 @@ public:
         const Slot slot = slot_of<I>(key);
         return slot == kNoSlot ? nullptr : at(slot);
     }
+    /// By the first index, which holds every row.
+    Range<Row> ordered() const { return Range<Row>(&slots_, trees_[0].begin(), trees_[0].end()); }
+    /// The slot of the row with the same key in the first index.
+    Slot slot_of_row(const Row& row) const {
+        using First = std::tuple_element_t<0, std::tuple<Indexes...>>;
+        return slot_of<First>(First::key(row));
+    }
     template <class I>
     Range<Row> all() const {
         return Range<Row>(&slots_, tree<I>().begin(), tree<I>().end());

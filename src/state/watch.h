@@ -66,7 +66,6 @@ public:
 
 private:
     void touch(WatchKey key, Index index, std::vector<WatchId>& woken);
-    void forget(WatchId id, WatchKey except);
 
     struct Past {
         Index index;
@@ -74,7 +73,7 @@ private:
     };
 
     std::unordered_map<WatchId, std::vector<std::uint64_t>> watches_;
-    std::unordered_multimap<std::uint64_t, WatchId> waiting_;
+    std::unordered_map<std::uint64_t, std::vector<WatchId>> waiting_;
     std::deque<Past> history_;
     /// Changes at or below are forgotten.
     Index forgotten_;
