@@ -1,5 +1,6 @@
 #include "drivers/blob_store.h"
 
+#include "base/check.h"
 #include "io/files.h"
 
 #include <fcntl.h>
