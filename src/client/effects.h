@@ -39,6 +39,8 @@ struct StateWrite {
 struct ReadCall {
     std::uint64_t call{};
     server::CallRequest request;
+    /// AllocStats: the instances that run.
+    std::vector<TaskId> tasks;
 };
 
 struct Effects {
@@ -80,10 +82,24 @@ struct Tick {};
 struct FactsChanged {
     model::Node facts;
 };
+/// The agent has answered a ReadCall to its end (its data went as CallData, straight to the
+/// session).
+struct ReadEnded {
+    std::uint64_t call{};
+    Result<void> result;
+};
 /// The agent leaves; running tasks stay, they belong to the supervisor.
 struct Leave {};
 
-using Event = std::
-    variant<SessionUp, SessionDown, FromServer, DriverEvent, FilesDone, Tick, FactsChanged, Leave>;
+using Event = std::variant<
+    SessionUp,
+    SessionDown,
+    FromServer,
+    DriverEvent,
+    FilesDone,
+    Tick,
+    FactsChanged,
+    ReadEnded,
+    Leave>;
 
 }  // namespace nl::client

@@ -1,0 +1,103 @@
+#pragma once
+// One allocation on this node: its directory, its tasks in life-cycle order, its state for the
+// servers, its records in the local state. A value machine owned by client::Node. Order of tasks
+// (job specification, lifecycle): prestart, then main, then poststart once the main ones run, and
+// poststop when they are dead; sidecars end with the main tasks; a leader's end ends the others; a
+// failed task ends its siblings.
+
+#include "client/local_state.h"
+#include "client/runner_context.h"
+#include "client/task_runner.h"
+#include "model/allocation.h"
+#include "server/node_protocol.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nl::client {
+
+class AllocRunner {
+public:
+    /// `alloc->job` must be set and hold the group. `restored` is what the local state held, if
+    /// anything.
+    AllocRunner(std::shared_ptr<const model::Allocation> alloc, const RestoredAlloc* restored);
+    AllocRunner(const AllocRunner&) = delete;
+    AllocRunner& operator=(const AllocRunner&) = delete;
+
+    /// Once, first. A restored one finds its tasks again; a new one makes its directory and begins.
+    void start(RunnerContext& c);
+    /// Pushed again: stop, or changed in place.
+    void update(RunnerContext& c, std::shared_ptr<const model::Allocation> alloc);
+    /// Ends every task, in order.
+    void stop(RunnerContext& c);
+    /// The servers forgot it: end it, then remove it.
+    void destroy(RunnerContext& c);
+    /// `task` empty: every main task, or all that run if `all`. Errors: NotFound,
+    /// FailedPrecondition.
+    Result<void> restart(RunnerContext& c, const std::string& task, bool all);
+    Result<void> signal(RunnerContext& c, const std::string& task, int number);
+
+    void on_files(RunnerContext& c, Ticket ticket, const Result<void>& result);
+    void on_driver(RunnerContext& c, const DriverEvent& event);
+    void tick(RunnerContext& c);
+    Instant deadline() const;
+
+    const model::Allocation& alloc() const { return *alloc_; }
+    bool has_task(const std::string& name) const;
+    /// Whether the task has run, so that there are logs.
+    bool task_started(const std::string& name) const;
+    bool stopping() const { return stopping_; }
+    /// Every task is dead.
+    bool terminal() const;
+    bool to_be_removed() const { return destroyed_ && terminal(); }
+    server::AllocStatus status() const;
+    /// The instances that run now, for statistics.
+    std::vector<TaskId> running_tasks() const;
+    /// Writes what changed to the local state. True if the servers are to be told.
+    bool flush(RunnerContext& c);
+
+private:
+    enum class Role : unsigned char {
+        Prestart,
+        PrestartSidecar,
+        Main,
+        Poststart,
+        PoststartSidecar,
+        Poststop
+    };
+    static Role role_of(const model::Task& task);
+
+    void coordinate(RunnerContext& c);
+    void fail_all(RunnerContext& c, const std::string& error);
+    void kill_all_but_poststop(
+        RunnerContext& c, const model::TaskEvent* reason, const std::string& except
+    );
+    void watch_health(RunnerContext& c);
+    TaskRunner* find(const std::string& name);
+    template <class Predicate>
+    bool every(Role role, Predicate predicate) const;
+
+    std::shared_ptr<const model::Allocation> alloc_;
+    const model::TaskGroup* group_;
+    std::vector<std::unique_ptr<TaskRunner>> tasks_;
+    bool restored_;
+    bool directory_ready_ = false;
+    std::optional<Ticket> directory_ticket_;
+    std::string setup_error_;
+    bool stopping_ = false;
+    bool destroyed_ = false;
+    bool record_changed_ = true;
+    bool status_changed_ = true;
+    /// Deployment health: since when all tasks run, when it must be healthy at the latest, and what
+    /// was said.
+    std::optional<Instant> healthy_since_;
+    std::optional<Instant> health_deadline_;
+    std::optional<bool> healthy_;
+    WallTime healthy_at_;
+    bool health_reported_ = false;
+};
+
+}  // namespace nl::client

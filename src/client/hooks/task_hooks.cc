@@ -1,0 +1,16 @@
+#include "client/hooks/task_hook.h"
+
+namespace nl::client {
+
+std::vector<std::unique_ptr<TaskHook>> make_task_hooks() {
+    std::vector<std::unique_ptr<TaskHook>> hooks;
+    hooks.push_back(make_validate_hook());
+    hooks.push_back(make_task_dir_hook());
+    hooks.push_back(make_dispatch_payload_hook());
+    hooks.push_back(make_logs_hook());
+    hooks.push_back(make_resources_hook());
+    hooks.push_back(make_driver_config_hook());
+    return hooks;
+}
+
+}  // namespace nl::client

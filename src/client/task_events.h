@@ -1,0 +1,45 @@
+#pragma once
+// Task events in Nomad's words (JSON conventions, section 4): each maker fills the type, the legacy
+// field and the details entry that Nomad's clients read. A task keeps the newest kMaxTaskEvents.
+// DisplayMessage is made when an event is read, elsewhere.
+
+#include "base/time.h"
+#include "client/driver.h"
+#include "model/task_state.h"
+
+#include <string>
+
+namespace nl::client {
+
+inline constexpr std::size_t kMaxTaskEvents = 10;
+
+namespace events {
+
+model::TaskEvent plain(std::string type);
+model::TaskEvent received();
+model::TaskEvent setup(std::string message);
+model::TaskEvent started();
+model::TaskEvent terminated(const ExitResult& result);
+model::TaskEvent restarting(std::string reason, Duration delay);
+model::TaskEvent not_restarting(std::string reason);
+model::TaskEvent killing(Duration timeout, std::string reason);
+model::TaskEvent killed();
+model::TaskEvent signaling(std::string signal, std::string reason);
+model::TaskEvent restart_signaled(std::string reason);
+model::TaskEvent setup_failure(std::string error);
+model::TaskEvent driver_failure(std::string error);
+model::TaskEvent failed_validation(std::string error);
+model::TaskEvent sibling_failed(std::string sibling);
+model::TaskEvent leader_dead();
+model::TaskEvent main_tasks_dead();
+model::TaskEvent hook_failed(std::string hook, std::string error);
+model::TaskEvent failed_restoring(std::string error);
+model::TaskEvent driver_message(std::string message);
+model::TaskEvent shutdown_delay(Duration delay);
+
+}  // namespace events
+
+/// Appends with the time, and lets the oldest go.
+void append_event(model::TaskState& state, model::TaskEvent event, WallTime at);
+
+}  // namespace nl::client
