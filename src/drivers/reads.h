@@ -4,7 +4,7 @@
 // follower sleeps on inotify, so a line is sent when it is written. Never more bytes than were
 // granted. Frames and methods: server/node_protocol.h; JSON conventions 5.2.
 
-#include "drivers/process_stats.h"
+#include "drivers/host_stats.h"
 #include "server/node_protocol.h"
 
 #include <atomic>

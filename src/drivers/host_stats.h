@@ -6,10 +6,10 @@
 #include "base/time.h"
 #include "model/client_stats.h"
 
-namespace nl::drivers {
+#include <map>
+#include <string>
 
-/// Memory and cpu of all processes of the session led by `pid`. Errors: NotFound if none is left.
-Result<model::TaskResourceUsage> session_usage(int pid, WallTime now);
+namespace nl::drivers {
 
 /// The machine: memory, cpu time shares since the last call with this object, the disk that holds
 /// `alloc_dir`.

@@ -1,8 +1,6 @@
-#include "drivers/process_stats.h"
+#include "drivers/host_stats.h"
 
-#include <dirent.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -11,13 +9,6 @@
 namespace nl::drivers {
 namespace {
 
-struct ProcessTimes {
-    int session{0};
-    double user{0};
-    double system{0};
-    std::int64_t rss_bytes{0};
-};
-
 std::string slurp(const std::string& path) {
     std::ifstream in(path);
     std::ostringstream out;
@@ -25,77 +16,7 @@ std::string slurp(const std::string& path) {
     return out.str();
 }
 
-bool read_process(const std::string& pid, ProcessTimes& out) {
-    const std::string stat = slurp("/proc/" + pid + "/stat");
-    // The command's name stands in parentheses and may hold anything.
-    const std::size_t end = stat.rfind(')');
-    if (end == std::string::npos) {
-        return false;
-    }
-    std::istringstream in(stat.substr(end + 2));
-    std::string field;
-    std::vector<std::string> fields;
-    while (in >> field) {
-        fields.push_back(field);
-    }
-    if (fields.size() < 22) {
-        return false;
-    }
-    const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-    out.session = static_cast<int>(std::strtol(fields[3].c_str(), nullptr, 10));
-    out.user = std::strtod(fields[11].c_str(), nullptr) / ticks;
-    out.system = std::strtod(fields[12].c_str(), nullptr) / ticks;
-    out.rss_bytes = std::strtoll(fields[21].c_str(), nullptr, 10) * sysconf(_SC_PAGESIZE);
-    return true;
-}
-
-model::ResourceUsage usage_of(const ProcessTimes& t) {
-    model::ResourceUsage out;
-    auto& memory = out.memory_stats.ensure();
-    memory.rss = t.rss_bytes;
-    memory.usage = t.rss_bytes;
-    memory.measured = {"RSS"};
-    auto& cpu = out.cpu_stats.ensure();
-    cpu.user_mode = t.user;
-    cpu.system_mode = t.system;
-    cpu.percent = 0;
-    cpu.total_ticks = t.user + t.system;
-    cpu.measured = {"System Mode", "User Mode", "Percent"};
-    return out;
-}
-
 }  // namespace
-
-Result<model::TaskResourceUsage> session_usage(int pid, WallTime now) {
-    DIR* proc = opendir("/proc");
-    if (proc == nullptr) {
-        return fail(ErrorCode::Unavailable, "/proc cannot be read");
-    }
-    ProcessTimes sum;
-    model::TaskResourceUsage out;
-    bool any = false;
-    while (const dirent* entry =
-               readdir(proc)) {  // NOLINT(concurrency-mt-unsafe): the stream is this call's own.
-        const std::string name = entry->d_name;
-        ProcessTimes one;
-        if (name.empty() || name[0] < '0' || name[0] > '9' || !read_process(name, one) ||
-            one.session != pid) {
-            continue;
-        }
-        any = true;
-        sum.user += one.user;
-        sum.system += one.system;
-        sum.rss_bytes += one.rss_bytes;
-        out.pids[name] = usage_of(one);
-    }
-    closedir(proc);
-    if (!any) {
-        return fail(ErrorCode::NotFound, "no process of the task is left");
-    }
-    out.resource_usage = usage_of(sum);
-    out.timestamp = now.unix_ns;
-    return out;
-}
 
 model::HostStats HostStatsReader::read(const std::string& alloc_dir, WallTime now) {
     model::HostStats out;

@@ -1,0 +1,497 @@
+#include "agent/client_host.h"
+
+#include "agent/agent_main.h"
+#include "client/node.h"
+#include "drivers/blob_store.h"
+#include "drivers/fingerprint/host.h"
+#include "drivers/raw_exec.h"
+#include "drivers/reads.h"
+#include "drivers/supervised.h"
+#include "drivers/task_files.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/files.h"
+#include "io/grpc/node_client.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+extern char** environ;  // NOLINT(readability-redundant-declaration)
+
+namespace nl::agent {
+namespace {
+
+StringMap host_environment() {
+    StringMap out;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        const std::size_t equals = text.find('=');
+        if (equals != std::string_view::npos) {
+            out.emplace(text.substr(0, equals), text.substr(equals + 1));
+        }
+    }
+    return out;
+}
+
+bool is_enabled(
+    const Map<PluginConfig>& plugins, const StringMap& options, const std::string& driver
+) {
+    if (const auto option = options.find("driver." + driver + ".enable"); option != options.end()) {
+        return option->second == "1" || option->second == "true";
+    }
+    const auto plugin = plugins.find(driver);
+    if (plugin == plugins.end()) {
+        return false;
+    }
+    const auto enabled = plugin->second.config.find("enabled");
+    return enabled != plugin->second.config.end() && enabled->second == Value(true);
+}
+
+class ClientHostImpl final : public ClientHost {
+public:
+    explicit ClientHostImpl(Options options)
+        : options_(std::move(options)), loop_({.name = "node"}) {}
+    ~ClientHostImpl() override { stop(); }
+
+    Result<void> open();
+    Result<void> start() override;
+    void stop() override;
+
+    Uuid node_id() const override { return identity_.id; }
+    std::string connected_to() const override {
+        const std::lock_guard lock(mutex_);
+        return session_server_;
+    }
+    void set_servers(std::vector<std::string> servers) override {
+        if (session_) {
+            session_->set_servers(std::move(servers));
+        }
+    }
+    void add_metrics(api::Metrics& metrics) const override;
+    std::vector<std::string> healthy_drivers() const override {
+        const std::lock_guard lock(mutex_);
+        return healthy_;
+    }
+
+private:
+    client::Now now() const { return {.instant = io::now(), .wall = io::wall_now()}; }
+    model::Node make_node() const;
+    drivers::HostOptions host_options() const;
+    void feed(client::Event event);
+    void handle(client::Event event);
+    void carry_out(client::Effects effects);
+    void arm();
+    void note_running(const client::DriverEvent& event);
+    void remember_states(const server::StatusBatch& batch);
+    void end_call(std::uint64_t call, const Result<void>& result);
+    void send(const server::NodeToServer& frame);
+    Result<model::AllocResourceUsage> alloc_usage(const Uuid& alloc, const std::string& task) const;
+
+    Options options_;
+    NodeIdentity identity_;
+    std::string alloc_dir_;
+    io::EventLoop loop_;
+    std::unique_ptr<drivers::FileBlobStore> blobs_;
+    std::unique_ptr<drivers::DiskTaskFiles> files_;
+    std::unique_ptr<drivers::Supervised> supervised_;
+    std::map<std::string, std::unique_ptr<client::Driver>, std::less<>> drivers_;
+    std::unique_ptr<drivers::Reads> reads_;
+    std::unique_ptr<client::Node> node_;
+    std::unique_ptr<io::NodeClient> session_;
+    Instant armed_{Instant::max()};
+    io::EventLoop::TimerId timer_{0};
+    bool stopped_{false};
+
+    mutable std::mutex mutex_;
+    std::string session_server_;
+    std::vector<std::string> healthy_;
+    /// Tasks whose logs are complete, for followers; only of allocations that are not removed.
+    std::map<Uuid, std::map<std::string, bool>> dead_tasks_;
+    std::map<std::string, std::int64_t> alloc_counts_;
+    /// What runs, as the drivers told.
+    std::map<Uuid, std::set<client::TaskId>> running_;
+};
+
+drivers::HostOptions ClientHostImpl::host_options() const {
+    const ClientConfig& c = options_.config;
+    return {
+        .alloc_dir = alloc_dir_,
+        .cpu_total_compute = c.cpu_total_compute.value_or(0),
+        .memory_total_mb = c.memory_total_mb.value_or(0),
+        .disk_total_mb = c.disk_total_mb.value_or(0),
+        .disk_free_mb = c.disk_free_mb.value_or(0),
+        .min_dynamic_port = c.min_dynamic_port.value_or(20000),
+        .max_dynamic_port = c.max_dynamic_port.value_or(32000),
+        .network_interface = c.network_interface.value_or(""),
+        .version = options_.version,
+        .own_version = kVersion,
+        .advertise_address = options_.http_address
+    };
+}
+
+model::Node ClientHostImpl::make_node() const {
+    const ClientConfig& c = options_.config;
+    model::Node node;
+    node.id = identity_.id;
+    node.secret_id = identity_.secret;
+    node.name = options_.name;
+    node.datacenter = options_.datacenter;
+    node.http_addr = options_.http_address;
+    node.tls_enabled = options_.tls.has_value();
+    node.node_class = c.node_class.value_or("");
+    node.node_pool = c.node_pool.value_or("default");
+    node.meta = c.meta;
+    for (const auto& [name, volume] : c.host_volume) {
+        node.host_volumes[name] = {
+            .name = name,
+            .path = volume.path.value_or(""),
+            .read_only = volume.read_only.value_or(false)
+        };
+    }
+    auto& reserved = node.reserved_resources.ensure();
+    reserved.cpu.ensure();
+    reserved.memory.ensure();
+    reserved.disk.ensure();
+    reserved.networks.ensure();
+    if (c.reserved) {
+        reserved.cpu->cpu_shares = c.reserved->cpu.value_or(0);
+        reserved.memory->memory_mb = c.reserved->memory.value_or(0);
+        reserved.disk->disk_mb = c.reserved->disk.value_or(0);
+        reserved.networks->reserved_host_ports = c.reserved->reserved_ports.value_or("");
+    }
+    return node;
+}
+
+Result<void> ClientHostImpl::open() {
+    const ClientConfig& c = options_.config;
+    const std::string state_dir = c.state_dir.value_or(options_.data_dir + "/client");
+    alloc_dir_ = c.alloc_dir.value_or(options_.data_dir + "/alloc");
+    NL_TRY(identity_, node_identity(state_dir));
+    NL_TRY_VOID(io::make_directories(alloc_dir_, 0711));
+    NL_TRY(blobs_, drivers::FileBlobStore::open(state_dir + "/state"));
+    NL_TRY(const env::BlobsLoaded loaded, blobs_->load());
+    for (const std::string& key : loaded.damaged) {
+        io::log_warn("client", "the local record \"{}\" is damaged and was set aside", key);
+    }
+    NL_TRY(files_, drivers::DiskTaskFiles::open(alloc_dir_, [this](env::Completion done) {
+               feed(client::FilesDone{std::move(done)});
+           }));
+    const auto sink = [this](client::DriverEvent event) { feed(std::move(event)); };
+    NL_TRY(supervised_, drivers::Supervised::open({.directory = state_dir + "/supervisor"}, sink));
+    drivers_.emplace(
+        "raw_exec",
+        std::make_unique<drivers::RawExec>(
+            drivers::RawExecOptions{
+                .enabled = is_enabled(options_.plugins, c.options, "raw_exec"),
+                .host_env = host_environment(),
+                .denied_env = drivers::default_denied_env()
+            },
+            *supervised_
+        )
+    );
+
+    reads_ = std::make_unique<drivers::Reads>(drivers::Reads::Options{
+        .alloc_root = alloc_dir_,
+        .on_item =
+            [this](std::uint64_t call, Bytes item) {
+                server::NodeToServer frame;
+                frame.call_data = server::CallData{.call = call, .data = std::move(item)};
+                send(frame);
+            },
+        .on_end = [this](std::uint64_t call, Result<void> result) { end_call(call, result); },
+        .task_is_dead =
+            [this](const Uuid& alloc, const std::string& task) {
+                const std::lock_guard lock(mutex_);
+                const auto found = dead_tasks_.find(alloc);
+                if (found == dead_tasks_.end()) {
+                    return false;
+                }
+                const auto state = found->second.find(task);
+                return state != found->second.end() && state->second;
+            },
+        .alloc_usage =
+            [this](const Uuid& alloc, const std::string& task) { return alloc_usage(alloc, task); },
+        .wall = [] { return io::wall_now(); }
+    });
+
+    client::NodeOptions node;
+    node.node = make_node();
+    node.region = options_.region;
+    node.alloc_root = alloc_dir_;
+    for (const auto& [name, driver] : drivers_) {
+        node.drivers.push_back(name);
+    }
+    if (c.max_kill_timeout) {
+        node.max_kill_timeout = *c.max_kill_timeout;
+    }
+    if (c.gc_max_allocs && *c.gc_max_allocs > 0) {
+        node.gc_max_allocs = static_cast<std::size_t>(*c.gc_max_allocs);
+    }
+    node_ = std::make_unique<client::Node>(
+        std::move(node), Rng(io::random_seed()), client::restore(loaded)
+    );
+    return {};
+}
+
+Result<void> ClientHostImpl::start() {
+    loop_.start();
+    loop_.must_post([this] {
+        carry_out(node_->start(now()));
+        handle(client::FactsChanged{drivers::fingerprint_host(host_options())});
+    });
+    io::NodeClient::Handlers handlers;
+    handlers.on_connect = [this](const std::string& server) {
+        {
+            const std::lock_guard lock(mutex_);
+            session_server_ = server;
+        }
+        feed(client::SessionUp{});
+    };
+    handlers.on_frame = [this](io::Frame frame) {
+        auto decoded = decode<server::ServerToNode>(frame.data);
+        if (!decoded) {
+            io::log_warn(
+                "client", "a frame from the server could not be read: {}", decoded.error().message
+            );
+            return;
+        }
+        feed(client::FromServer{std::move(*decoded)});
+    };
+    handlers.on_disconnect = [this](const std::string& server, const Error& error) {
+        bool was_up = false;
+        {
+            const std::lock_guard lock(mutex_);
+            was_up = !session_server_.empty();
+            session_server_.clear();
+        }
+        if (was_up) {
+            io::log_info("client", "the session to {} ended: {}", server, error.message);
+            reads_->cancel_all();
+        }
+        feed(client::SessionDown{error.message});
+    };
+    NL_TRY(
+        session_,
+        io::NodeClient::start(
+            {.servers = options_.servers, .tls = options_.tls}, std::move(handlers)
+        )
+    );
+    return {};
+}
+
+void ClientHostImpl::stop() {
+    if (std::exchange(stopped_, true)) {
+        return;
+    }
+    session_.reset();
+    if (reads_) {
+        reads_->cancel_all();
+    }
+    loop_.stop();
+    reads_.reset();
+    drivers_.clear();
+    supervised_.reset();
+    files_.reset();
+}
+
+void ClientHostImpl::feed(client::Event event) {
+    loop_.must_post([this, e = std::move(event)]() mutable { handle(std::move(e)); });
+}
+
+void ClientHostImpl::handle(client::Event event) {
+    if (const auto* driver = std::get_if<client::DriverEvent>(&event)) {
+        if (const auto* found = std::get_if<client::Fingerprinted>(&driver->what)) {
+            const std::lock_guard lock(mutex_);
+            std::erase(healthy_, found->driver);
+            if (found->info.healthy) {
+                healthy_.push_back(found->driver);
+            }
+        }
+    }
+    if (const auto* driver = std::get_if<client::DriverEvent>(&event)) {
+        note_running(*driver);
+    }
+    carry_out(node_->on(std::move(event), now()));
+    arm();
+}
+
+void ClientHostImpl::note_running(const client::DriverEvent& event) {
+    const std::lock_guard lock(mutex_);
+    if (std::holds_alternative<client::Started>(event.what) ||
+        std::holds_alternative<client::Recovered>(event.what)) {
+        running_[event.id.alloc].insert(event.id);
+    } else if (std::holds_alternative<client::Exited>(event.what)) {
+        if (const auto found = running_.find(event.id.alloc); found != running_.end()) {
+            found->second.erase(event.id);
+            if (found->second.empty()) {
+                running_.erase(found);
+            }
+        }
+    }
+}
+
+void ClientHostImpl::carry_out(client::Effects effects) {
+    for (const client::StateWrite& write : effects.state) {
+        const Result<void> result = write.data
+                                        ? blobs_->put(write.key, *write.data, write.durability)
+                                        : blobs_->erase(write.key);
+        if (!result) {
+            io::log_warn("client", "local state: {}", result.error().message);
+        }
+    }
+    for (env::FileCall& call : effects.files) {
+        files_->perform(std::move(call));
+    }
+    for (const client::DriverCall& call : effects.drivers) {
+        const auto found = drivers_.find(call.driver);
+        if (found != drivers_.end()) {
+            client::perform(*found->second, call);
+            continue;
+        }
+        // A job names a driver this agent does not carry: the call fails as a start would.
+        client::DriverEvent event{.ticket = call.ticket, .id = call.id, .what = client::CallDone{}};
+        const Error missing{
+            ErrorCode::NotFound,
+            fmt::format("driver \"{}\" is not available on this node", call.driver)
+        };
+        if (std::holds_alternative<client::CallStart>(call.what)) {
+            event.what = client::StartFailed{.error = missing, .recoverable = false};
+        } else if (std::holds_alternative<client::CallRecover>(call.what)) {
+            event.what = client::RecoverFailed{missing};
+        }
+        feed(std::move(event));
+    }
+    for (const server::NodeToServer& frame : effects.send) {
+        if (frame.statuses) {
+            remember_states(*frame.statuses);
+        }
+        send(frame);
+    }
+    for (const client::ReadCall& read : effects.reads) {
+        reads_->open(read.call, read.request);
+    }
+    for (const server::CallCancel& cancel : effects.cancelled) {
+        reads_->cancel(cancel.call);
+    }
+    for (const server::Credit& credit : effects.credits) {
+        reads_->credit(credit.call, credit.bytes);
+    }
+}
+
+void ClientHostImpl::arm() {
+    const Instant due = node_->next_deadline();
+    const Instant at = io::now();
+    if (due == Instant::max() || (armed_ > at && armed_ <= due)) {
+        return;
+    }
+    if (timer_ != 0) {
+        loop_.cancel(timer_);
+    }
+    armed_ = due;
+    timer_ = loop_.run_at(due, [this] {
+        armed_ = Instant{};
+        handle(client::Tick{});
+    });
+}
+
+void ClientHostImpl::remember_states(const server::StatusBatch& batch) {
+    const std::lock_guard lock(mutex_);
+    for (const server::AllocStatus& status : batch.statuses) {
+        auto& tasks = dead_tasks_[status.alloc_id];
+        for (const auto& [name, state] : status.task_states) {
+            tasks[name] = state.state == "dead";
+        }
+    }
+    // What the node holds no more is forgotten.
+    std::map<Uuid, std::map<std::string, bool>> kept;
+    alloc_counts_.clear();
+    for (const client::AllocSummary& alloc : node_->allocs()) {
+        if (auto found = dead_tasks_.extract(alloc.id); !found.empty()) {
+            kept.insert(std::move(found));
+        }
+        ++alloc_counts_[std::string(model::to_string(alloc.client_status))];
+    }
+    dead_tasks_ = std::move(kept);
+}
+
+void ClientHostImpl::send(const server::NodeToServer& frame) {
+    if (session_) {
+        static_cast<void>(session_->send({.kind = "node", .id = 0, .data = encode(frame)}));
+    }
+}
+
+void ClientHostImpl::end_call(std::uint64_t call, const Result<void>& result) {
+    server::NodeToServer frame;
+    auto& end = frame.call_end.ensure();
+    end.call = call;
+    if (!result) {
+        end.error = static_cast<std::uint64_t>(result.error().code) + 1;
+        end.message = result.error().message;
+    }
+    send(frame);
+}
+
+Result<model::AllocResourceUsage> ClientHostImpl::alloc_usage(
+    const Uuid& alloc, const std::string& task
+) const {
+    model::AllocResourceUsage out;
+    const WallTime at = io::wall_now();
+    out.timestamp = at.unix_ns;
+    auto& total = out.resource_usage.ensure();
+    auto& memory = total.memory_stats.ensure();
+    auto& cpu = total.cpu_stats.ensure();
+    std::set<client::TaskId> running;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = running_.find(alloc); found != running_.end()) {
+            running = found->second;
+        }
+    }
+    for (const client::TaskId& id : running) {
+        const std::string& name = id.task;
+        if (!task.empty() && name != task) {
+            continue;
+        }
+        auto usage = supervised_->usage(id);
+        if (!usage || !usage->resource_usage || !usage->resource_usage->memory_stats ||
+            !usage->resource_usage->cpu_stats) {
+            continue;
+        }
+        memory.rss += usage->resource_usage->memory_stats->rss;
+        memory.usage += usage->resource_usage->memory_stats->usage;
+        cpu.user_mode += usage->resource_usage->cpu_stats->user_mode;
+        cpu.system_mode += usage->resource_usage->cpu_stats->system_mode;
+        cpu.total_ticks += usage->resource_usage->cpu_stats->total_ticks;
+        out.tasks[name] = std::move(*usage);
+    }
+    memory.measured = {"RSS"};
+    cpu.measured = {"System Mode", "User Mode", "Percent"};
+    return out;
+}
+
+void ClientHostImpl::add_metrics(api::Metrics& metrics) const {
+    const std::lock_guard lock(mutex_);
+    for (const char* status : {"pending", "running", "complete", "failed"}) {
+        const auto found = alloc_counts_.find(status);
+        metrics.gauges.push_back(
+            {.name = std::string("nomad.client.allocations.") + status,
+             .labels = {{"node_id", identity_.id.str()}, {"datacenter", options_.datacenter}},
+             .value = found == alloc_counts_.end() ? 0.0 : static_cast<double>(found->second)}
+        );
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClientHost>> ClientHost::create(Options options) {
+    auto host = std::make_unique<ClientHostImpl>(std::move(options));
+    NL_TRY_VOID(host->open());
+    return host;
+}
+
+}  // namespace nl::agent
