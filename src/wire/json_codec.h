@@ -87,7 +87,9 @@ void append_struct(std::string& out, const T& object) {
         if (s.only_as_written && !kWritten) {
             return;
         }
-        if (!kWritten && s.omit_empty && codec::is_default(member)) {
+        // A status is never left out: its first state has a name ("pending") like the others.
+        constexpr bool kEnum = std::is_enum_v<std::remove_cvref_t<decltype(member)>>;
+        if (!kWritten && !kEnum && s.omit_empty && codec::is_default(member)) {
             return;
         }
         if (!first) {
