@@ -1,0 +1,719 @@
+#include "base/check.h"
+#include "hcl/internal/token_parser.h"
+
+namespace nl::hcl::internal {
+namespace {
+
+struct BinaryOperator {
+    TokenKind token;
+    Operator op;
+    int level;
+};
+
+constexpr int kUnaryLevel = 6;
+constexpr BinaryOperator kBinary[] = {
+    {TokenKind::Or, Operator::Or, 0},
+    {TokenKind::And, Operator::And, 1},
+    {TokenKind::EqualEqual, Operator::Equal, 2},
+    {TokenKind::NotEqual, Operator::NotEqual, 2},
+    {TokenKind::Greater, Operator::Greater, 3},
+    {TokenKind::GreaterEqual, Operator::GreaterEqual, 3},
+    {TokenKind::Less, Operator::Less, 3},
+    {TokenKind::LessEqual, Operator::LessEqual, 3},
+    {TokenKind::Plus, Operator::Add, 4},
+    {TokenKind::Minus, Operator::Subtract, 4},
+    {TokenKind::Star, Operator::Multiply, 5},
+    {TokenKind::Slash, Operator::Divide, 5},
+    {TokenKind::Percent, Operator::Modulo, 5},
+};
+
+const BinaryOperator* binary_operator(TokenKind token) {
+    for (const BinaryOperator& b : kBinary) {
+        if (b.token == token) {
+            return &b;
+        }
+    }
+    return nullptr;
+}
+
+bool is_for(const Token& token) {
+    return token.kind == TokenKind::Identifier && token.text == "for";
+}
+
+}  // namespace
+
+ExprPtr TokenParser::make(ExprKind kind, const Range& range, const Range& start) {
+    auto e = std::make_unique<Expr>();
+    e->kind = kind;
+    e->range = range;
+    e->start_range = start;
+    return e;
+}
+
+ExprPtr TokenParser::expression() {
+    const Nested nested(*this);
+    if (too_deep(peek().range)) {
+        return nullptr;
+    }
+    ExprPtr condition = binary(0);
+    if (condition == nullptr || peek().kind != TokenKind::Question) {
+        return condition;
+    }
+    read();
+    ExprPtr yes = expression();
+    if (yes == nullptr) {
+        return nullptr;
+    }
+    if (peek().kind != TokenKind::Colon) {
+        error(
+            "Missing false expression in conditional",
+            "The conditional operator (...?...:...) requires a false expression, delimited by a "
+            "colon.",
+            peek().range
+        );
+        return nullptr;
+    }
+    read();
+    ExprPtr no = expression();
+    if (no == nullptr) {
+        return nullptr;
+    }
+    ExprPtr e = make(
+        ExprKind::Conditional, between(condition->range, no->range), condition->start_range
+    );
+    e->operands.push_back(std::move(condition));
+    e->operands.push_back(std::move(yes));
+    e->operands.push_back(std::move(no));
+    return e;
+}
+
+ExprPtr TokenParser::binary(int level) {
+    if (level == kUnaryLevel) {
+        return unary();
+    }
+    ExprPtr left = binary(level + 1);
+    // A long chain makes a deep tree, though parsing it needs no deep stack.
+    std::size_t links = 0;
+    while (left != nullptr) {
+        const BinaryOperator* found = binary_operator(peek().kind);
+        if (found == nullptr || found->level != level) {
+            break;
+        }
+        depth_ += links + 1;
+        const bool deep = too_deep(peek().range);
+        depth_ -= links + 1;
+        if (deep) {
+            return nullptr;
+        }
+        ++links;
+        read();
+        ExprPtr right = binary(level + 1);
+        if (right == nullptr) {
+            return nullptr;
+        }
+        ExprPtr e = make(ExprKind::Binary, between(left->range, right->range), left->start_range);
+        e->op = found->op;
+        e->operands.push_back(std::move(left));
+        e->operands.push_back(std::move(right));
+        left = std::move(e);
+    }
+    return left;
+}
+
+ExprPtr TokenParser::unary() {
+    const Token next = peek();
+    if (next.kind != TokenKind::Minus && next.kind != TokenKind::Not) {
+        return with_traversal();
+    }
+    const Nested nested(*this);
+    if (too_deep(next.range)) {
+        return nullptr;
+    }
+    read();
+    ExprPtr operand = unary();
+    if (operand == nullptr) {
+        return nullptr;
+    }
+    ExprPtr e = make(ExprKind::Unary, between(next.range, operand->range), next.range);
+    e->op = next.kind == TokenKind::Minus ? Operator::Negate : Operator::Not;
+    e->operands.push_back(std::move(operand));
+    return e;
+}
+
+ExprPtr TokenParser::with_traversal() {
+    ExprPtr e = term();
+    return e == nullptr ? nullptr : traversal(std::move(e));
+}
+
+ExprPtr TokenParser::traversal(ExprPtr from) {
+    std::size_t links = 0;
+    while (true) {
+        const Token next = peek();
+        if (next.kind != TokenKind::Dot && next.kind != TokenKind::OpenBracket) {
+            return from;
+        }
+        depth_ += ++links;
+        const bool deep = too_deep(next.range);
+        depth_ -= links;
+        if (deep) {
+            return nullptr;
+        }
+        if (next.kind == TokenKind::Dot) {
+            read();
+            if (peek().kind == TokenKind::Star) {
+                const Token star = read();
+                from = splat(std::move(from), between(next.range, star.range), false);
+            } else if (!attribute_step(from, next)) {
+                return nullptr;
+            }
+        } else if (!index_step(from)) {
+            return nullptr;
+        }
+        if (from == nullptr) {
+            return nullptr;
+        }
+    }
+}
+
+namespace {
+
+/// A step onto a variable stays in its node, so that an undeclared reference is one piece of text.
+void add_step(ExprPtr& from, Step step) {
+    const Range range = between(from->range, step.range);
+    if (from->kind != ExprKind::Variable && from->kind != ExprKind::Relative) {
+        auto e = std::make_unique<Expr>();
+        e->kind = ExprKind::Relative;
+        e->operands.push_back(std::move(from));
+        from = std::move(e);
+    }
+    from->range = range;
+    from->start_range = range;
+    from->steps.push_back(std::move(step));
+}
+
+Range part_of(const Token& token, std::size_t from, std::size_t length) {
+    Range range = token.range;
+    range.start.column += static_cast<std::uint32_t>(from);
+    range.start.byte += static_cast<std::uint32_t>(from);
+    range.end = range.start;
+    range.end.column += static_cast<std::uint32_t>(length);
+    range.end.byte += static_cast<std::uint32_t>(length);
+    return range;
+}
+
+}  // namespace
+
+bool TokenParser::attribute_step(ExprPtr& from, const Token& dot) {
+    const Token next = peek();
+    if (next.kind == TokenKind::Identifier) {
+        read();
+        add_step(
+            from,
+            {.is_attribute = true,
+             .name = std::string(next.text),
+             .range = between(dot.range, next.range)}
+        );
+        return true;
+    }
+    if (next.kind == TokenKind::Number) {
+        // `list.0`, and `list.0.1`, which reads as one number.
+        read();
+        const std::size_t point = next.text.find('.');
+        const auto step = [&](std::size_t at, std::size_t length, const Range& begin) {
+            const auto number = Number::parse(next.text.substr(at, length));
+            if (!number || !number->is_whole()) {
+                return false;
+            }
+            add_step(
+                from,
+                {.is_attribute = false,
+                 .key = Value::number(*number),
+                 .range = between(begin, part_of(next, at, length))}
+            );
+            return true;
+        };
+        const std::size_t first = std::min(point, next.text.size());
+        bool fine = step(0, first, dot.range);
+        if (fine && point != std::string_view::npos) {
+            fine = step(point + 1, next.text.size() - point - 1, part_of(next, point, 1));
+        }
+        if (!fine) {
+            error("Invalid legacy index syntax", "A whole number is required here.", next.range);
+        }
+        return fine;
+    }
+    error(
+        "Invalid attribute name", "An attribute name is required after a dot.", next.range
+    );
+    return false;
+}
+
+bool TokenParser::index_step(ExprPtr& from) {
+    const Token open = read();
+    const Newlines newlines(*this, false);
+    if (peek().kind == TokenKind::Star) {
+        read();
+        if (peek().kind != TokenKind::CloseBracket) {
+            error(
+                "Missing close bracket on splat index",
+                "The star for a full splat operator must be immediately followed by a closing "
+                "bracket (\"]\").",
+                peek().range
+            );
+            return false;
+        }
+        const Token close = read();
+        from = splat(std::move(from), between(open.range, close.range), true);
+        return from != nullptr;
+    }
+    ExprPtr key = expression();
+    if (key == nullptr) {
+        return false;
+    }
+    if (peek().kind != TokenKind::CloseBracket) {
+        error(
+            "Missing close bracket on index",
+            "The index operator must end with a closing bracket (\"]\").",
+            peek().range
+        );
+        return false;
+    }
+    const Token close = read();
+    const Range range = between(open.range, close.range);
+    const bool plain_text = key->kind == ExprKind::Template && key->operands.size() == 1 &&
+                            key->operands[0]->kind == ExprKind::Literal;
+    if (key->kind == ExprKind::Literal || plain_text) {
+        const Value& value =
+            plain_text ? key->operands[0]->value : key->value;
+        if (value.is_usable() && value.type().is_primitive()) {
+            add_step(from, {.is_attribute = false, .key = value, .range = range});
+            return true;
+        }
+    }
+    ExprPtr e = make(ExprKind::Index, between(from->range, range), between(from->range, range));
+    e->operands.push_back(std::move(from));
+    e->operands.push_back(std::move(key));
+    from = std::move(e);
+    return true;
+}
+
+ExprPtr TokenParser::splat(ExprPtr from, const Range& marker, bool full) {
+    ExprPtr each = make(ExprKind::SplatItem, marker, marker);
+    // An attribute splat carries attributes only, a full splat everything that follows.
+    while (each != nullptr) {
+        const Token next = peek();
+        if (next.kind == TokenKind::Dot) {
+            if (peek_raw(1).kind == TokenKind::Star) {
+                break;
+            }
+            read();
+            if (!attribute_step(each, next)) {
+                return nullptr;
+            }
+        } else if (next.kind == TokenKind::OpenBracket && full) {
+            if (peek_raw(1).kind == TokenKind::Star) {
+                break;
+            }
+            if (!index_step(each)) {
+                return nullptr;
+            }
+        } else {
+            break;
+        }
+    }
+    ExprPtr e = make(ExprKind::Splat, between(from->range, each->range), marker);
+    e->full_splat = full;
+    e->operands.push_back(std::move(from));
+    e->operands.push_back(std::move(each));
+    return e;
+}
+
+ExprPtr TokenParser::term() {
+    const Token next = peek();
+    switch (next.kind) {
+        case TokenKind::OpenParen:
+            return parenthesised();
+        case TokenKind::Number: {
+            read();
+            auto number = Number::parse(next.text);
+            if (!number) {
+                error(
+                    "Invalid number literal",
+                    fmt::format(
+                        "A number may have an exponent of at most {} and no more than 2000 digits.",
+                        kMaxExponent
+                    ),
+                    next.range
+                );
+                return nullptr;
+            }
+            ExprPtr e = make(ExprKind::Literal, next.range, next.range);
+            e->value = Value::number(std::move(*number));
+            return e;
+        }
+        case TokenKind::Identifier: {
+            read();
+            if (peek().kind == TokenKind::OpenParen) {
+                return call(next);
+            }
+            if (peek().kind == TokenKind::Colon && peek_raw(1).kind == TokenKind::Colon) {
+                error(
+                    "Invalid expression",
+                    "Functions have no namespaces here.",
+                    peek().range
+                );
+                return nullptr;
+            }
+            ExprPtr e = make(ExprKind::Variable, next.range, next.range);
+            if (next.text == "true" || next.text == "false") {
+                e->kind = ExprKind::Literal;
+                e->value = Value::boolean(next.text == "true");
+            } else if (next.text == "null") {
+                e->kind = ExprKind::Literal;
+            }
+            e->name = next.text;
+            return e;
+        }
+        case TokenKind::OpenQuote:
+            return quoted_template();
+        case TokenKind::OpenHeredoc:
+            return heredoc_template();
+        case TokenKind::OpenBracket:
+            return tuple_or_for();
+        case TokenKind::OpenBrace:
+            return object_or_for();
+        case TokenKind::End:
+        case TokenKind::Newline:
+            error(
+                "Invalid expression",
+                next.kind == TokenKind::End && at_ > 0
+                    ? "Expected the start of an expression, but found the end of the file."
+                    : "Expected the start of an expression, but found an invalid expression token.",
+                next.range
+            );
+            return nullptr;
+        case TokenKind::BadText:
+            error(
+                "Invalid character encoding",
+                "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in "
+                "your editor.",
+                next.range
+            );
+            return nullptr;
+        case TokenKind::Invalid:
+            error(
+                "Invalid character",
+                next.text == "'" ? "Single quotes are not valid. Use double quotes (\") to enclose "
+                                   "strings."
+                                 : "This character is not used within the language.",
+                next.range
+            );
+            return nullptr;
+        default:
+            error(
+                "Invalid expression",
+                "Expected the start of an expression, but found an invalid expression token.",
+                next.range
+            );
+            return nullptr;
+    }
+}
+
+ExprPtr TokenParser::parenthesised() {
+    const Token open = read();
+    const Newlines newlines(*this, false);
+    ExprPtr inner = expression();
+    if (inner == nullptr) {
+        return nullptr;
+    }
+    if (peek().kind != TokenKind::CloseParen) {
+        error(
+            "Unbalanced parentheses",
+            "Expected a closing parenthesis to terminate the expression.",
+            peek().range
+        );
+        return nullptr;
+    }
+    const Token close = read();
+    const Range range = between(open.range, close.range);
+    ExprPtr e = make(ExprKind::Parens, range, range);
+    e->operands.push_back(std::move(inner));
+    return e;
+}
+
+ExprPtr TokenParser::call(const Token& name) {
+    const Token open = read();
+    const Newlines newlines(*this, false);
+    ExprPtr e = make(ExprKind::Call, name.range, between(name.range, open.range));
+    e->name = name.text;
+    while (peek().kind != TokenKind::CloseParen) {
+        ExprPtr argument = expression();
+        if (argument == nullptr) {
+            return nullptr;
+        }
+        e->operands.push_back(std::move(argument));
+        if (peek().kind == TokenKind::Comma) {
+            read();
+            continue;
+        }
+        if (peek().kind == TokenKind::Ellipsis) {
+            e->expand_last = true;
+            read();
+            if (peek().kind != TokenKind::CloseParen) {
+                error(
+                    "Missing closing parenthesis",
+                    "An expanded function argument (with ...) must be immediately followed by "
+                    "closing parentheses.",
+                    peek().range
+                );
+                return nullptr;
+            }
+            break;
+        }
+        if (peek().kind != TokenKind::CloseParen) {
+            error(
+                peek().kind == TokenKind::End ? "Unterminated function call"
+                                              : "Missing argument separator",
+                peek().kind == TokenKind::End
+                    ? "There is no closing parenthesis for this function call before the end of "
+                      "the file. This may be caused by incorrect parethesis nesting elsewhere in "
+                      "this file."
+                    : "A comma is required to separate each function argument from the next.",
+                peek().kind == TokenKind::End ? between(name.range, open.range) : peek().range
+            );
+            return nullptr;
+        }
+    }
+    e->range = between(name.range, read().range);
+    return e;
+}
+
+ExprPtr TokenParser::tuple_or_for() {
+    const Token open = read();
+    const Newlines newlines(*this, false);
+    if (is_for(peek())) {
+        return for_expression(open, false);
+    }
+    ExprPtr e = make(ExprKind::Tuple, open.range, open.range);
+    while (peek().kind != TokenKind::CloseBracket) {
+        ExprPtr item = expression();
+        if (item == nullptr) {
+            return nullptr;
+        }
+        e->operands.push_back(std::move(item));
+        if (peek().kind == TokenKind::Comma) {
+            read();
+        } else if (peek().kind != TokenKind::CloseBracket) {
+            if (peek().kind == TokenKind::End) {
+                error(
+                    "Unterminated tuple constructor expression",
+                    "There is no corresponding closing bracket before the end of the file. This "
+                    "may be caused by incorrect bracket nesting elsewhere in this file.",
+                    open.range
+                );
+            } else {
+                error(
+                    "Missing item separator",
+                    "Expected a comma to mark the beginning of the next item.",
+                    peek().range
+                );
+            }
+            return nullptr;
+        }
+    }
+    e->range = between(open.range, read().range);
+    return e;
+}
+
+ExprPtr TokenParser::object_or_for() {
+    const Token open = read();
+    {
+        const Newlines newlines(*this, false);
+        if (is_for(peek()) && peek_raw(1).kind == TokenKind::Identifier) {
+            return for_expression(open, true);
+        }
+    }
+    const Newlines newlines(*this, true);
+    ExprPtr e = make(ExprKind::Object, open.range, open.range);
+    while (true) {
+        while (peek().kind == TokenKind::Newline) {
+            read();
+        }
+        if (peek().kind == TokenKind::CloseBrace) {
+            break;
+        }
+        ObjectItem item;
+        const Token first = peek();
+        item.key = expression();
+        if (item.key == nullptr) {
+            return nullptr;
+        }
+        item.bare_key = item.key->kind == ExprKind::Variable && item.key->steps.empty();
+        if (item.key->kind == ExprKind::Literal && first.kind == TokenKind::Identifier) {
+            item.bare_key = true;
+        }
+        if (item.key->kind == ExprKind::Variable && !item.bare_key) {
+            error(
+                "Ambiguous attribute key",
+                "If this expression is intended to be a reference, wrap it in parentheses. If it's "
+                "instead intended as a literal name containing periods, wrap it in quotes to "
+                "create a string literal.",
+                item.key->range
+            );
+            return nullptr;
+        }
+        const Token sign = peek();
+        if (sign.kind != TokenKind::Equal && sign.kind != TokenKind::Colon) {
+            switch (sign.kind) {
+                case TokenKind::Newline:
+                case TokenKind::Comma:
+                    error(
+                        "Missing attribute value",
+                        "Expected an attribute value, introduced by an equals sign (\"=\").",
+                        sign.range
+                    );
+                    break;
+                case TokenKind::End:
+                    error(
+                        "Unterminated object constructor expression",
+                        "There is no corresponding closing brace before the end of the file. This "
+                        "may be caused by incorrect brace nesting elsewhere in this file.",
+                        open.range
+                    );
+                    break;
+                default:
+                    error(
+                        "Missing key/value separator",
+                        "Expected an equals sign (\"=\") to mark the beginning of the attribute "
+                        "value.",
+                        sign.range
+                    );
+                    break;
+            }
+            return nullptr;
+        }
+        read();
+        item.value = expression();
+        if (item.value == nullptr) {
+            return nullptr;
+        }
+        e->items.push_back(std::move(item));
+        const Token next = peek();
+        if (next.kind == TokenKind::Comma || next.kind == TokenKind::Newline) {
+            read();
+        } else if (next.kind != TokenKind::CloseBrace) {
+            if (next.kind == TokenKind::End) {
+                error(
+                    "Unterminated object constructor expression",
+                    "There is no corresponding closing brace before the end of the file. This may "
+                    "be caused by incorrect brace nesting elsewhere in this file.",
+                    open.range
+                );
+            } else {
+                error(
+                    "Missing attribute separator",
+                    "Expected a newline or comma to mark the beginning of the next attribute.",
+                    next.range
+                );
+            }
+            return nullptr;
+        }
+    }
+    e->range = between(open.range, read().range);
+    return e;
+}
+
+bool TokenParser::for_intro(ForParts& parts) {
+    const auto variable = [&](std::string& name) {
+        if (peek().kind != TokenKind::Identifier) {
+            error(
+                "Invalid 'for' expression",
+                "For expression requires variable name after 'for'.",
+                peek().range
+            );
+            return false;
+        }
+        name = read().text;
+        return true;
+    };
+    if (!variable(parts.value_name)) {
+        return false;
+    }
+    if (peek().kind == TokenKind::Comma) {
+        read();
+        parts.key_name = std::move(parts.value_name);
+        if (!variable(parts.value_name)) {
+            return false;
+        }
+    }
+    if (peek().kind != TokenKind::Identifier || peek().text != "in") {
+        error(
+            "Invalid 'for' expression",
+            "For expression requires the 'in' keyword after its name declarations.",
+            peek().range
+        );
+        return false;
+    }
+    read();
+    parts.collection = expression();
+    return parts.collection != nullptr;
+}
+
+ExprPtr TokenParser::for_expression(const Token& open, bool object) {
+    const Newlines newlines(*this, false);
+    read();  // for
+    auto loop = std::make_unique<ForParts>();
+    loop->is_object = object;
+    if (!for_intro(*loop)) {
+        return nullptr;
+    }
+    const auto refuse = [&](std::string detail) {
+        error("Invalid 'for' expression", std::move(detail), peek().range);
+        return nullptr;
+    };
+    if (peek().kind != TokenKind::Colon) {
+        return refuse("For expression requires a colon after the collection expression.");
+    }
+    read();
+    loop->value = expression();
+    if (loop->value == nullptr) {
+        return nullptr;
+    }
+    if (object) {
+        if (peek().kind != TokenKind::FatArrow) {
+            return refuse(
+                "For expression requires a '=>' between the key and the value of an object."
+            );
+        }
+        read();
+        loop->key = std::move(loop->value);
+        loop->value = expression();
+        if (loop->value == nullptr) {
+            return nullptr;
+        }
+        if (peek().kind == TokenKind::Ellipsis) {
+            loop->group = true;
+            read();
+        }
+    } else if (peek().kind == TokenKind::FatArrow) {
+        return refuse("Key expression is not valid when building a tuple.");
+    } else if (peek().kind == TokenKind::Ellipsis) {
+        return refuse("Grouping ellipsis (...) cannot be used when building a tuple.");
+    }
+    if (peek().kind == TokenKind::Identifier && peek().text == "if") {
+        read();
+        loop->condition = expression();
+        if (loop->condition == nullptr) {
+            return nullptr;
+        }
+    }
+    if (peek().kind != (object ? TokenKind::CloseBrace : TokenKind::CloseBracket)) {
+        return refuse("Extra characters after the end of the 'for' expression.");
+    }
+    const Token close = read();
+    ExprPtr e = make(ExprKind::For, between(open.range, close.range), open.range);
+    e->loop = std::move(loop);
+    return e;
+}
+
+}  // namespace nl::hcl::internal

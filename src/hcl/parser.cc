@@ -1,0 +1,523 @@
+#include "hcl/parser.h"
+
+#include "hcl/internal/token_parser.h"
+
+#include <algorithm>
+
+namespace nl::hcl {
+namespace internal {
+
+TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
+    : diagnostics_(diagnostics) {
+    tokens_.reserve(tokens.size());
+    for (Token& t : tokens) {
+        if (t.kind == TokenKind::Comment) {
+            if (!t.text.ends_with('\n')) {
+                continue;
+            }
+            t.kind = TokenKind::Newline;
+        }
+        tokens_.push_back(t);
+    }
+}
+
+const Token& TokenParser::peek() {
+    if (!newlines_.back()) {
+        while (tokens_[at_].kind == TokenKind::Newline) {
+            ++at_;
+        }
+    }
+    return tokens_[at_];
+}
+
+const Token& TokenParser::peek_raw(std::size_t ahead) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
+
+Token TokenParser::read() {
+    const Token token = peek();
+    if (token.kind != TokenKind::End) {
+        ++at_;
+    }
+    previous_ = token;
+    return token;
+}
+
+void TokenParser::error(std::string summary, std::string detail, const Range& range) {
+    if (!recovering_) {
+        diagnostics_.error(std::move(summary), std::move(detail), range);
+    }
+    recovering_ = true;
+}
+
+bool TokenParser::too_deep(const Range& range) {
+    if (depth_ < kMaxNesting) {
+        return false;
+    }
+    error(
+        "Nesting too deep",
+        fmt::format("Blocks and expressions may be nested at most {} levels deep.", kMaxNesting),
+        range
+    );
+    at_ = tokens_.size() - 1;
+    return true;
+}
+
+void TokenParser::skip_to_line_end() {
+    std::size_t open = 0;
+    while (true) {
+        switch (tokens_[at_].kind) {
+            case TokenKind::End:
+                return;
+            case TokenKind::Newline:
+            case TokenKind::QuotedNewline:
+                ++at_;
+                if (open == 0) {
+                    return;
+                }
+                continue;
+            case TokenKind::OpenBrace:
+            case TokenKind::OpenBracket:
+            case TokenKind::OpenParen:
+            case TokenKind::Interpolation:
+            case TokenKind::Control:
+                ++open;
+                break;
+            case TokenKind::CloseBrace:
+            case TokenKind::CloseBracket:
+            case TokenKind::CloseParen:
+            case TokenKind::SequenceEnd:
+                if (open == 0) {
+                    if (tokens_[at_].kind == TokenKind::CloseBrace) {
+                        return;
+                    }
+                } else {
+                    --open;
+                }
+                break;
+            default:
+                break;
+        }
+        ++at_;
+    }
+}
+
+Body TokenParser::body(TokenKind end) {
+    Body body;
+    const Nested nested(*this);
+    const Newlines newlines(*this, true);
+    body.range = peek().range;
+    std::map<std::string_view, Range> first_at;
+    while (true) {
+        const Token next = peek();
+        if (next.kind == TokenKind::Newline) {
+            read();
+            continue;
+        }
+        if (next.kind == end) {
+            break;
+        }
+        if (next.kind == TokenKind::End) {
+            break;  // The block that is open tells.
+        }
+        recovering_ = false;
+        if (next.kind == TokenKind::Identifier) {
+            const Token name = read();
+            if (peek().kind == TokenKind::Equal) {
+                if (auto attribute = finish_attribute(name)) {
+                    const auto [earlier, fresh] =
+                        first_at.emplace(name.text, attribute->name_range);
+                    if (!fresh) {
+                        diagnostics_.error(
+                            "Attribute redefined",
+                            fmt::format(
+                                "The argument \"{}\" was already set at {}. Each argument may be "
+                                "set only once.",
+                                name.text,
+                                place(earlier->second)
+                            ),
+                            attribute->name_range
+                        );
+                    } else {
+                        body.attributes.push_back(std::move(*attribute));
+                    }
+                }
+            } else if (
+                peek().kind == TokenKind::OpenQuote || peek().kind == TokenKind::OpenBrace ||
+                peek().kind == TokenKind::Identifier
+            ) {
+                if (auto block = finish_block(name)) {
+                    body.blocks.push_back(std::move(*block));
+                }
+            } else {
+                error(
+                    "Invalid block definition",
+                    peek().kind == TokenKind::Colon
+                        ? "An argument or block definition is required here. To set an argument, "
+                          "use the equals sign \"=\" to introduce the argument value."
+                        : "An argument or block definition is required here.",
+                    peek().kind == TokenKind::End ? name.range : peek().range
+                );
+                skip_to_line_end();
+            }
+            continue;
+        }
+        refuse_item(next);
+    }
+    body.end_range = peek().range;
+    body.range = between(body.range, body.end_range);
+    return body;
+}
+
+void TokenParser::refuse_item(const Token& next) {
+    const std::string_view summary = "Argument or block definition required";
+    switch (next.kind) {
+        case TokenKind::OpenQuote:
+            error(
+                "Invalid argument name", "Argument names must not be quoted.", next.range
+            );
+            break;
+        case TokenKind::BadText:
+            error(
+                "Invalid character encoding",
+                "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in "
+                "your editor.",
+                next.range
+            );
+            break;
+        case TokenKind::Invalid:
+            error(
+                "Invalid character", "This character is not used within the language.", next.range
+            );
+            break;
+        default:
+            error(
+                std::string(summary),
+                "An argument or block definition is required here.",
+                next.range
+            );
+            break;
+    }
+    if (peek().kind == TokenKind::CloseBrace) {
+        read();  // A brace that closes nothing.
+    }
+    skip_to_line_end();
+}
+
+std::string TokenParser::place(const Range& range) const {
+    return to_string(range, names_);
+}
+
+std::optional<Attribute> TokenParser::finish_attribute(const Token& name) {
+    read();  // =
+    Attribute attribute;
+    attribute.name = name.text;
+    attribute.name_range = name.range;
+    attribute.value = expression();
+    if (attribute.value == nullptr || recovering_) {
+        const bool readable = attribute.value != nullptr;
+        if (previous_.kind != TokenKind::QuotedNewline) {
+            skip_to_line_end();
+        }
+        if (!readable) {
+            return std::nullopt;
+        }
+    } else {
+        const Token& end = peek();
+        if (end.kind != TokenKind::Newline && end.kind != TokenKind::End &&
+            end.kind != TokenKind::CloseBrace) {
+            error(
+                "Missing newline after argument",
+                "An argument definition must end with a newline.",
+                end.range
+            );
+            skip_to_line_end();
+        } else if (end.kind == TokenKind::CloseBrace && !one_line_) {
+            error(
+                "Missing newline after argument",
+                "An argument definition must end with a newline.",
+                end.range
+            );
+        } else if (end.kind == TokenKind::Newline) {
+            read();
+        }
+    }
+    attribute.range = between(name.range, attribute.value->range);
+    return attribute;
+}
+
+std::optional<Block> TokenParser::finish_block(const Token& type) {
+    Block block;
+    block.type = type.text;
+    block.type_range = type.range;
+    Range last = type.range;
+    while (true) {
+        const Token next = peek();
+        if (next.kind == TokenKind::OpenBrace) {
+            block.open_brace = read().range;
+            break;
+        }
+        if (next.kind == TokenKind::Identifier) {
+            block.labels.emplace_back(read().text);
+            block.label_ranges.push_back(next.range);
+            last = next.range;
+            continue;
+        }
+        if (next.kind == TokenKind::OpenQuote) {
+            Range range;
+            auto text = quoted_label(range);
+            if (!text) {
+                skip_to_line_end();
+                return std::nullopt;
+            }
+            block.labels.push_back(std::move(*text));
+            block.label_ranges.push_back(range);
+            last = range;
+            continue;
+        }
+        if (next.kind == TokenKind::Equal) {
+            error(
+                "Invalid block definition",
+                "The equals sign \"=\" indicates an argument definition, and must not be used when "
+                "defining a block.",
+                next.range
+            );
+        } else if (next.kind == TokenKind::Newline || next.kind == TokenKind::End) {
+            error(
+                "Invalid block definition",
+                "A block definition must have block content delimited by \"{\" and \"}\", starting "
+                "on the same line as the block header.",
+                next.range
+            );
+        } else {
+            error(
+                "Invalid block definition",
+                "Either a quoted string block label or an opening brace (\"{\") is expected here.",
+                next.range
+            );
+        }
+        skip_to_line_end();
+        return std::nullopt;
+    }
+    block.header_range = between(type.range, last);
+    if (too_deep(block.open_brace)) {
+        return std::nullopt;
+    }
+    const bool outer_one_line = one_line_;
+    one_line_ = peek().kind != TokenKind::Newline;
+    block.body = std::make_unique<Body>();
+    if (one_line_) {
+        *block.body = one_line_body();
+    } else {
+        *block.body = body(TokenKind::CloseBrace);
+    }
+    one_line_ = outer_one_line;
+    if (peek().kind != TokenKind::CloseBrace) {
+        error(
+            "Unclosed configuration block",
+            "There is no closing brace for this block before the end of the file. This may be "
+            "caused by incorrect brace nesting elsewhere in this file.",
+            block.open_brace
+        );
+        return block;
+    }
+    block.body->end_range = read().range;
+    block.body->range = between(block.open_brace, block.body->end_range);
+    const Token& end = peek();
+    if (end.kind == TokenKind::Newline) {
+        read();
+    } else if (end.kind != TokenKind::End && !(end.kind == TokenKind::CloseBrace && one_line_)) {
+        error(
+            "Missing newline after block definition",
+            "A block definition must end with a newline.",
+            end.range
+        );
+        if (end.kind != TokenKind::CloseBrace) {
+            skip_to_line_end();
+        }
+    }
+    return block;
+}
+
+/// `{ name = value }` on one line holds at most one argument and no block.
+Body TokenParser::one_line_body() {
+    Body body;
+    body.range = peek().range;
+    const Newlines newlines(*this, true);
+    const Token next = peek();
+    if (next.kind == TokenKind::CloseBrace || next.kind == TokenKind::End) {
+        return body;
+    }
+    if (next.kind != TokenKind::Identifier) {
+        error(
+            "Invalid single-argument block definition",
+            "A single-line block definition can contain only a single argument.",
+            next.range
+        );
+        skip_to_brace();
+        return body;
+    }
+    const Token name = read();
+    if (peek().kind != TokenKind::Equal) {
+        error(
+            "Invalid single-argument block definition",
+            peek().kind == TokenKind::OpenBrace || peek().kind == TokenKind::OpenQuote ||
+                    peek().kind == TokenKind::Identifier
+                ? "A single-line block definition cannot contain nested blocks. Use a multi-line "
+                  "block instead."
+                : "A single-line block definition must contain an argument definition.",
+            peek().range
+        );
+        skip_to_brace();
+        return body;
+    }
+    if (auto attribute = finish_attribute(name)) {
+        body.attributes.push_back(std::move(*attribute));
+    }
+    const Token end = peek();
+    if (end.kind != TokenKind::CloseBrace && end.kind != TokenKind::End) {
+        error(
+            "Invalid single-argument block definition",
+            end.kind == TokenKind::Comma
+                ? "Single-line block syntax can include only one argument definition. To define "
+                  "multiple arguments, use the multi-line block syntax with one argument "
+                  "definition per line."
+                : "A single-line block definition must end with a closing brace immediately after "
+                  "its single argument definition.",
+            end.range
+        );
+        skip_to_brace();
+    } else if (previous_.kind == TokenKind::Newline) {
+        error(
+            "Invalid single-argument block definition",
+            "A single-line block definition must end with a closing brace immediately after its "
+            "single argument definition.",
+            previous_.range
+        );
+    }
+    return body;
+}
+
+void TokenParser::skip_to_brace() {
+    std::size_t open = 0;
+    while (tokens_[at_].kind != TokenKind::End) {
+        if (tokens_[at_].kind == TokenKind::OpenBrace) {
+            ++open;
+        } else if (tokens_[at_].kind == TokenKind::CloseBrace) {
+            if (open == 0) {
+                return;
+            }
+            --open;
+        }
+        ++at_;
+    }
+}
+
+std::optional<std::string> TokenParser::quoted_label(Range& range) {
+    const Token open = read();
+    std::string text;
+    while (true) {
+        const Token next = read();
+        switch (next.kind) {
+            case TokenKind::CloseQuote:
+                range = between(open.range, next.range);
+                return text;
+            case TokenKind::Literal:
+                text += unescaped(next, true);
+                continue;
+            case TokenKind::Interpolation:
+            case TokenKind::Control:
+                error(
+                    "Invalid string literal",
+                    fmt::format(
+                        "Template sequences are not allowed in this string. To include a literal "
+                        "\"{}\", double it (as \"{}{}\") to escape it.",
+                        next.text.substr(0, 1),
+                        next.text.substr(0, 1),
+                        next.text.substr(0, 1)
+                    ),
+                    next.range
+                );
+                return std::nullopt;
+            case TokenKind::QuotedNewline:
+                at_ -= 1;
+                tokens_[at_].kind = TokenKind::Newline;
+                error(
+                    "Invalid string literal",
+                    "Quoted strings may not be split over multiple lines. To produce a multi-line "
+                    "string, either use the \\n escape to represent a newline character or use the "
+                    "\"heredoc\" multi-line template syntax.",
+                    next.range
+                );
+                return std::nullopt;
+            default:
+                error(
+                    "Unterminated string literal",
+                    "Unable to find the closing quote mark before the end of the file.",
+                    between(open.range, next.range)
+                );
+                return std::nullopt;
+        }
+    }
+}
+
+}  // namespace internal
+
+namespace {
+
+bool too_large(std::string_view source, std::uint32_t file, Diagnostics& diagnostics) {
+    if (source.size() <= kMaxDocumentBytes) {
+        return false;
+    }
+    diagnostics.error(
+        "Document too large",
+        fmt::format("A document may have at most {} bytes.", kMaxDocumentBytes),
+        {.file = file}
+    );
+    return true;
+}
+
+}  // namespace
+
+Body parse_document(
+    std::string_view source, std::uint32_t file, const SourceNames& names, Diagnostics& diagnostics
+) {
+    if (too_large(source, file, diagnostics)) {
+        return {};
+    }
+    internal::TokenParser parser(lex(source, file), diagnostics);
+    parser.names_ = names;
+    return parser.body(TokenKind::End);
+}
+
+ExprPtr parse_expression(
+    std::string_view source, std::uint32_t file, Diagnostics& diagnostics, Pos from
+) {
+    if (too_large(source, file, diagnostics)) {
+        return nullptr;
+    }
+    internal::TokenParser parser(lex(source, file, LexStart::Document, from), diagnostics);
+    const internal::TokenParser::Newlines newlines(parser, false);
+    ExprPtr e = parser.expression();
+    const Token& rest = parser.peek();
+    if (e != nullptr && rest.kind != TokenKind::End) {
+        parser.error(
+            "Extra characters after expression",
+            "An expression was successfully parsed, but extra characters were found after it.",
+            rest.range
+        );
+    }
+    return e;
+}
+
+ExprPtr parse_template(
+    std::string_view source, std::uint32_t file, Diagnostics& diagnostics, Pos from
+) {
+    if (too_large(source, file, diagnostics)) {
+        return nullptr;
+    }
+    internal::TokenParser parser(lex(source, file, LexStart::Template, from), diagnostics);
+    return parser.whole_template();
+}
+
+}  // namespace nl::hcl
