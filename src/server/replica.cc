@@ -367,7 +367,7 @@ void Replica::carry_out(raft::Ready& ready, Effects& out) {
         change_role(*ready.role, out);
     }
     for (const raft::ReadId id : ready.reads_failed) {
-        finish_read(id, std::unexpected(not_leader()), {}, out);
+        finish_read(id, std::unexpected(not_leader()), Instant::max(), out);
     }
     for (const raft::SnapshotWanted& wanted : ready.snapshots) {
         if (sender_.is_sending_to(wanted.to)) {
@@ -566,7 +566,7 @@ void Replica::expire(Effects& out) {
                 "no quorum answered within {}",
                 to_string(options_.commit_deadline)
             ),
-            {},
+            Instant::max(),
             out
         );
     }

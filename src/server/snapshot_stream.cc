@@ -332,19 +332,28 @@ void SnapshotReceiver::on_frame(
         return abort(out);
     }
     if (f.kind == SnapshotFrameKind::Chunk) {
-        const bool next = f.offset == stream.accepted && !f.data.empty() && crc32c(f.data) == f.crc;
-        if (!next || stream.writing.size() >= options_.window_chunks || stream.committing) {
+        const bool of_use =
+            f.offset >= stream.accepted && !f.data.empty() && !stream.committing &&
+            stream.early.size() + stream.writing.size() < options_.window_chunks * 2;
+        if (!of_use || crc32c(f.data) != f.crc) {
             return ack(stream, false, out);
         }
-        stream.accepted += f.data.size();
-        stream.writing.push_back(f.data.size());
-        stream.moved_at = now;
-        out.calls.push_back({
-            .kind = SnapshotCall::Kind::Write,
-            .stream = stream.ticket,
-            .meta = {},
-            .data = f.data,
-        });
+        // One may overtake another; those ahead wait for their turn.
+        stream.early.insert_or_assign(f.offset, f.data);
+        for (auto at = stream.early.find(stream.accepted); at != stream.early.end();
+             at = stream.early.find(stream.accepted)) {
+            const std::size_t size = at->second.size();
+            out.calls.push_back({
+                .kind = SnapshotCall::Kind::Write,
+                .stream = stream.ticket,
+                .meta = {},
+                .data = std::move(at->second),
+            });
+            stream.early.erase(at);
+            stream.accepted += size;
+            stream.writing.push_back(size);
+            stream.moved_at = now;
+        }
     } else if (f.kind == SnapshotFrameKind::End && !stream.committing) {
         if (f.offset == stream.accepted && stream.writing.empty()) {
             stream.committing = true;

@@ -203,6 +203,8 @@ private:
         std::uint64_t accepted{0};  // bytes handed to the store
         std::uint64_t written{0};   // bytes the store has answered for
         std::deque<std::uint64_t> writing;
+        /// Chunks that came before their turn; with `writing`, bounded by twice the window.
+        std::map<std::uint64_t, Bytes> early;
         bool created{false};
         bool committing{false};
         Instant moved_at;

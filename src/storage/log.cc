@@ -255,7 +255,12 @@ Result<void> Log::fit(
     NL_TRY(start.base_membership, decode<raft::Membership>(snapshot.membership));
     start.base_membership_index = snapshot.index;
     start.applied = snapshot.index;
-    opened.hard.term = std::max(opened.hard.term, snapshot.term);
+    if (opened.hard.term < snapshot.term) {
+        // The snapshot came from a later term than was made durable here, so no vote was given in
+        // it.
+        opened.hard.term = snapshot.term;
+        opened.hard.vote = raft::kNobody;
+    }
     std::erase_if(start.memberships, [&](const raft::MembershipAt& at) {
         return at.index <= snapshot.index;
     });
@@ -297,7 +302,8 @@ Result<Opened> Log::open(const std::optional<env::SnapshotMeta>& snapshot) {
     if (snapshot && recovered.fresh) {
         return fail(
             ErrorCode::Corruption,
-            "there is a snapshot at {} but the log is gone, and with it this server's vote; move the data directory away and let "
+            "there is a snapshot at {} but the log is gone, and with it this server's vote; move "
+            "the data directory away and let "
             "the server join anew",
             snapshot->index
         );

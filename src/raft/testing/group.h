@@ -278,6 +278,9 @@ private:
                 disk.base_term = disk.snapshot.term;
             }
         }
+        if (disk.hard.term < disk.snapshot.term) {
+            disk.hard = {.term = disk.snapshot.term, .vote = kNobody, .commit = disk.hard.commit};
+        }
         LogStart start;
         start.base = disk.base;
         start.base_term = disk.base_term;
