@@ -48,6 +48,10 @@ public:
 
     explicit Broker(BrokerOptions options) : options_(options) {}
 
+    /// Tokens count on from here; before the first delivery.
+    void begin_tokens(std::uint64_t first) { next_token_ = first; }
+    std::uint64_t next_token() const { return next_token_; }
+
     /// Takes in a pending evaluation (or a blocked one that was unblocked). One that is already
     /// here, by id, is replaced if it waits and kept for after the delivery if it is out.
     void enqueue(EvalPtr eval, Instant now, WallTime wall);

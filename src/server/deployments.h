@@ -40,9 +40,7 @@ private:
         /// Look no earlier; max if nothing is known to come.
         Instant due = Instant::max();
         /// Healthy allocations when the scheduler was last woken.
-        std::int64_t healthy_seen{-1};
-        /// A command that ends the deployment is on its way.
-        bool ending{false};
+        std::int64_t healthy_seen{0};
     };
 
     DeploymentOptions options_;

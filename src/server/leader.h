@@ -28,6 +28,7 @@
 #include "server/gc.h"
 #include "server/heartbeats.h"
 #include "server/node_protocol.h"
+#include "server/node_streams.h"
 #include "server/periodic.h"
 #include "server/plan_applier.h"
 #include "state/command.h"
@@ -38,14 +39,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace nl::server {
-
-/// One node's stream into this server; chosen by whoever accepts streams, never used again.
-using SessionId = StrongInt<struct SessionTag>;
 
 struct LeaderOptions {
     BrokerOptions broker;
@@ -140,25 +139,6 @@ struct EvalWork {
     WallTime wall;
     std::uint64_t seed{0};
 };
-struct NodeSend {
-    SessionId session;
-    ServerToNode frame;
-};
-/// The session is to end, with this reason.
-struct NodeRefuse {
-    SessionId session;
-    Error reason;
-};
-/// Some of a call's answer. `data` is one item (see CallMethod).
-struct CallOutput {
-    std::uint64_t call{0};
-    Bytes data;
-};
-struct CallFinished {
-    std::uint64_t call{0};
-    Result<void> result;
-};
-
 struct LeaderEffects {
     std::vector<LeaderProposal> propose;
     std::vector<EvalWork> work;
@@ -200,8 +180,12 @@ private:
     struct Duties;
 
     LeaderOptions options_;
-    /// Sessions outlive a term of leadership only until they are refused.
+    /// Sessions and calls outlive a term of leadership only until they are refused.
     std::vector<SessionId> sessions_;
+    std::set<std::uint64_t> calls_;
+    /// Where the next term's numbers begin.
+    std::uint64_t next_ticket_{1};
+    std::uint64_t first_token_{1};
     /// Present only while leading.
     std::unique_ptr<Duties> duties_;
 };
