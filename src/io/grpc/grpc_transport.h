@@ -5,6 +5,7 @@
 // as Raft allows. Broken connections come back within kReconnectMax. Receiving is GrpcServer's
 // part. Any thread.
 
+#include "base/error.h"
 #include "env/transport.h"
 #include "io/grpc/tls_options.h"
 
@@ -27,6 +28,8 @@ public:
     /// Waiting for one connection; the Raft channel alone may hold large messages.
     static constexpr std::size_t kQueuedMessagesMax = 1'024;
     static constexpr std::size_t kQueuedBytesMax = 64 * 1024 * 1024;
+    /// Kept while there is no connection: what is older would be stale when it comes back.
+    static constexpr std::size_t kUnconnectedMessagesMax = 16;
     static constexpr std::size_t kPeersMax = 256;
 
     struct Options {
@@ -64,7 +67,7 @@ private:
     explicit GrpcTransport(std::shared_ptr<Shared> shared);
 
     std::shared_ptr<Shared> shared_;
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::map<ServerId, std::string> addresses_;
     std::map<Key, std::shared_ptr<Link>> links_;
 };
