@@ -1,10 +1,9 @@
-// What an allocation costs in memory: measured by counting what the allocator is asked for, printed,
-// and held to a bound. The bound is for the common case: no ports, task states reported.
+// What an allocation costs in memory: measured by counting what the allocator is asked for,
+// printed, and held to a bound. The bound is for the common case: no ports, task states reported.
 
 #include "state/testing/world.h"
 
 #include <gtest/gtest.h>
-
 #include <malloc.h>
 
 #include <cstdio>
@@ -39,8 +38,7 @@ TEST(Memory, OfAnAllocation) {
     }
     const std::size_t kept_ids = kNodes * kEach * sizeof(Uuid);
     w.store.snapshot();
-    const double placed =
-        static_cast<double>(in_use() - before - kept_ids) / (kNodes * kEach);
+    const double placed = static_cast<double>(in_use() - before - kept_ids) / (kNodes * kEach);
     for (const auto& of_node : ids) {
         commands::AllocClientUpdate update;
         for (const Uuid& id : of_node) {
@@ -64,8 +62,7 @@ TEST(Memory, OfAnAllocation) {
     }
     w.apply(commands::Noop{});
     w.store.snapshot();
-    const double running =
-        static_cast<double>(in_use() - before - kept_ids) / (kNodes * kEach);
+    const double running = static_cast<double>(in_use() - before - kept_ids) / (kNodes * kEach);
     std::printf("memory per allocation: %.0f bytes placed, %.0f bytes running\n", placed, running);
     EXPECT_LT(placed, 400);
     EXPECT_LT(running, 600);

@@ -95,7 +95,9 @@ Result<void> apply(Applying& a, const AllocDesiredTransition& command) {
         set_if(wish.no_shutdown_delay, item.transition.no_shutdown_delay);
         set_if(wish.migrate_disable_placement, item.transition.migrate_disable_placement);
         row.details = std::make_shared<const AllocDetails>(std::move(details));
-        a.put_alloc(std::move(row), true);
+        row.modify_time = a.time().unix_ns;
+        // A wish to the scheduler; the node learns of what comes of it.
+        a.put_alloc(std::move(row), false);
     }
     for (const model::Evaluation& eval : command.evals) {
         a.put_eval(eval);

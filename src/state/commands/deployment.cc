@@ -60,7 +60,8 @@ void set_health(
         status.timestamp = a.time();
         status.modify_index = a.index();
         row.details = std::make_shared<const AllocDetails>(std::move(details));
-        a.put_alloc(std::move(row), true);
+        row.modify_time = a.time().unix_ns;
+        a.put_alloc(std::move(row), false);
     }
 }
 

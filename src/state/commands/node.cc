@@ -102,7 +102,14 @@ Result<void> apply(Applying& a, const NodeRegister& command) {
         add_event(a, node, cluster_event("Node registered"));
     }
     a.ensure_node_pool(node.node_pool);
-    a.put_node(std::move(node));
+    if (old != nullptr) {
+        node.create_index = old->create_index;
+        node.modify_index = old->modify_index;
+    }
+    // A node that says hello again with nothing new disturbs nobody.
+    if (old == nullptr || node != *old) {
+        a.put_node(std::move(node));
+    }
     put_evals(a, command.evals);
     return {};
 }
