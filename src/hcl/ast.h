@@ -17,23 +17,23 @@ using ExprPtr = std::unique_ptr<Expr>;
 
 enum class ExprKind : unsigned char {
     Literal,
-    Template,      // parts joined as text
-    Wrap,          // "${x}" alone: the value of x, whatever its type
-    Variable,      // name and steps
-    Relative,      // operand and steps
-    Call,          // name and operands
-    Conditional,   // three operands
+    Template,     // parts joined as text
+    Wrap,         // "${x}" alone: the value of x, whatever its type
+    Variable,     // name and steps
+    Relative,     // operand and steps
+    Call,         // name and operands
+    Conditional,  // three operands
     Binary,
     Unary,
     Parens,
     Tuple,
     Object,
     For,
-    Index,         // operands 0 and 1
+    Index,  // operands 0 and 1
     Splat,
-    SplatItem,     // the current element inside a splat
-    TemplateIf,    // three operands
-    TemplateFor,   // a For whose results are joined as text
+    SplatItem,    // the current element inside a splat
+    TemplateIf,   // three operands
+    TemplateFor,  // a For whose results are joined as text
 };
 
 enum class Operator : unsigned char {

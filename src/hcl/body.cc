@@ -9,9 +9,7 @@ namespace nl::hcl {
 namespace {
 
 /// A JSON value as HCL reads it: text is a template, and so are the names of members.
-Value evaluate_json(
-    const JsonNode& node, const EvalContext& context, Diagnostics& diagnostics
-) {
+Value evaluate_json(const JsonNode& node, const EvalContext& context, Diagnostics& diagnostics) {
     switch (node.kind) {
         case JsonNode::Kind::Null:
         case JsonNode::Kind::Bool:
@@ -126,8 +124,8 @@ struct BodyReader {
         std::size_t labels,
         const std::shared_ptr<const Scope>& scope
     ) {
-        block.header_range = block.label_ranges.empty() ? block.type_range
-                                                        : block.label_ranges.back();
+        block.header_range =
+            block.label_ranges.empty() ? block.type_range : block.label_ranges.back();
         if (value.kind == JsonNode::Kind::Null) {
             return;
         }
@@ -144,7 +142,8 @@ struct BodyReader {
                     ? "Either a JSON object or a JSON array of objects is required here, to define "
                       "labeled blocks."
                     : "Either a JSON object or a JSON array is required, representing the contents "
-                      "of one or more \"" + block.type + "\" blocks.",
+                      "of one or more \"" +
+                          block.type + "\" blocks.",
                 value.range
             );
             return;
@@ -251,8 +250,7 @@ struct BodyReader {
             scope->parent =
                 dynamic.body.scope_ != nullptr ? dynamic.body.scope_.get() : context.scope;
             scope->variables.emplace(
-                iterator,
-                Value::object({{"key", std::move(key)}, {"value", value}})
+                iterator, Value::object({{"key", std::move(key)}, {"value", value}})
             );
             BodyBlock block;
             block.type = type;

@@ -298,10 +298,7 @@ private:
         }
         const auto failed = [&](std::string_view why) {
             return mistake(
-                "Operation failed",
-                fmt::format("Error during operation: {}.", why),
-                e.range,
-                result
+                "Operation failed", fmt::format("Error during operation: {}.", why), e.range, result
             );
         };
         if (left.is_null() || right.is_null()) {
@@ -477,9 +474,7 @@ private:
             if (!decided) {
                 mistake(
                     "Invalid 'for' condition",
-                    fmt::format(
-                        "The 'if' clause value is invalid: {}.", decided.error().message
-                    ),
+                    fmt::format("The 'if' clause value is invalid: {}.", decided.error().message),
                     parts.condition->range
                 );
                 out.known = false;
@@ -593,7 +588,9 @@ Value Evaluator::attempt(const Expr& e, bool only_ask) {
     if (e.operands.empty()) {
         return mistake(
             "Error in function call",
-            fmt::format("Call to function \"{}\" failed: at least one argument is required.", e.name),
+            fmt::format(
+                "Call to function \"{}\" failed: at least one argument is required.", e.name
+            ),
             e.start_range
         );
     }
@@ -638,9 +635,7 @@ Value Evaluator::convert_call(const Expr& e) {
     if (!converted) {
         return mistake(
             "Error in function call",
-            fmt::format(
-                "Call to function \"convert\" failed: {}.", converted.error().message
-            ),
+            fmt::format("Call to function \"convert\" failed: {}.", converted.error().message),
             e.start_range
         );
     }
@@ -732,9 +727,7 @@ Value Evaluator::call(const Expr& e) {
     if (!function->rest && arguments.size() > parameters.size()) {
         return mistake(
             "Too many function arguments",
-            fmt::format(
-                "Function \"{}\" expects only {} argument(s).", e.name, parameters.size()
-            ),
+            fmt::format("Function \"{}\" expects only {} argument(s).", e.name, parameters.size()),
             between(sources[parameters.size()]->range, sources.back()->range)
         );
     }
@@ -826,8 +819,7 @@ Value index_value(
         const auto at = number->as_number().as_int();
         const auto size = static_cast<std::int64_t>(value.items().size());
         if (!at) {
-            return mistake(
-                fmt::format("{}: indexing a sequence requires a whole number.", kAbsent)
+            return mistake(fmt::format("{}: indexing a sequence requires a whole number.", kAbsent)
             );
         }
         if (*at < 0) {
@@ -971,25 +963,19 @@ Type type_of_expression(const Expr& e, Diagnostics& diagnostics, TypeUse use) {
             return {};
         }
         if (e.name == "list" || e.name == "set" || e.name == "map") {
-            return mistake(
-                fmt::format(
-                    "The {} type constructor requires one argument specifying the element type.",
-                    e.name
-                )
-            );
+            return mistake(fmt::format(
+                "The {} type constructor requires one argument specifying the element type.", e.name
+            ));
         }
         if (e.name == "object" || e.name == "tuple") {
-            return mistake(
-                fmt::format(
-                    "The {} type constructor requires one argument specifying the {}.",
-                    e.name,
-                    e.name == "object" ? "attribute types and values as a map"
-                                       : "element types as a list"
-                )
-            );
+            return mistake(fmt::format(
+                "The {} type constructor requires one argument specifying the {}.",
+                e.name,
+                e.name == "object" ? "attribute types and values as a map"
+                                   : "element types as a list"
+            ));
         }
-        return mistake(
-            fmt::format("The keyword \"{}\" is not a valid type specification.", e.name)
+        return mistake(fmt::format("The keyword \"{}\" is not a valid type specification.", e.name)
         );
     }
     if (e.kind != ExprKind::Call) {
@@ -1006,14 +992,10 @@ Type type_of_expression(const Expr& e, Diagnostics& diagnostics, TypeUse use) {
                 fmt::format("Primitive type keyword \"{}\" does not expect arguments.", e.name)
             );
         }
-        return mistake(
-            fmt::format("Keyword \"{}\" is not a valid type constructor.", e.name)
-        );
+        return mistake(fmt::format("Keyword \"{}\" is not a valid type constructor.", e.name));
     }
     if (e.operands.size() != 1) {
-        return mistake(
-            fmt::format("The {} type constructor requires one argument.", e.name)
-        );
+        return mistake(fmt::format("The {} type constructor requires one argument.", e.name));
     }
     const Expr& argument = *e.operands[0];
     if (e.name == "list") {
@@ -1047,10 +1029,8 @@ Type type_of_expression(const Expr& e, Diagnostics& diagnostics, TypeUse use) {
         std::string name;
         if (item.bare_key) {
             name = item.key->name;
-        } else if (
-            item.key->kind == ExprKind::Template && item.key->operands.size() == 1 &&
-            item.key->operands[0]->kind == ExprKind::Literal
-        ) {
+        } else if (item.key->kind == ExprKind::Template && item.key->operands.size() == 1 &&
+                   item.key->operands[0]->kind == ExprKind::Literal) {
             name = item.key->operands[0]->value.as_string();
         } else {
             return mistake("Object constructor map keys must be attribute names.");

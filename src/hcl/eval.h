@@ -59,8 +59,6 @@ void collect_references(const Expr& e, std::vector<const Expr*>& out);
 enum class TypeUse : unsigned char { Constraint, Exact };
 
 /// A type as written in a variable's declaration: `list(string)`. Dynamic after an error.
-Type type_of_expression(
-    const Expr& e, Diagnostics& diagnostics, TypeUse use = TypeUse::Constraint
-);
+Type type_of_expression(const Expr& e, Diagnostics& diagnostics, TypeUse use = TypeUse::Constraint);
 
 }  // namespace nl::hcl

@@ -66,8 +66,7 @@ FunctionResult first_given(Arguments a, FunctionEnvironment&) {
         }
         if (!v.is_null()) {
             auto converted = convert(v, *common);
-            return converted ? FunctionResult(*converted)
-                             : wrong(converted.error().message);
+            return converted ? FunctionResult(*converted) : wrong(converted.error().message);
         }
     }
     return wrong("no non-null arguments");
@@ -352,13 +351,9 @@ FunctionResult zipped(Arguments a, FunctionEnvironment&) {
         return wrong("values must be a list or tuple value", 1);
     }
     if (a[0].length() != a[1].length()) {
-        return wrong(
-            fmt::format(
-                "number of keys ({}) does not match number of values ({})",
-                a[0].length(),
-                a[1].length()
-            )
-        );
+        return wrong(fmt::format(
+            "number of keys ({}) does not match number of values ({})", a[0].length(), a[1].length()
+        ));
     }
     Value::Attributes all;
     for (std::size_t i = 0; i < a[0].length(); ++i) {
@@ -379,10 +374,12 @@ void add_collection_functions(FunctionTable& table) {
     const Parameter any{.name = "list", .type = {}};
     const Parameter index{.name = "index", .type = Kind::Number};
     table["chunklist"] = {
-        .parameters = {list, {.name = "size", .type = Kind::Number}}, .call = chunks};
+        .parameters = {list, {.name = "size", .type = Kind::Number}}, .call = chunks
+    };
     table["coalesce"] = {
         .rest = Parameter{.name = "vals", .type = {}, .allow_null = true, .allow_unknown = true},
-        .call = first_given};
+        .call = first_given
+    };
     table["coalescelist"] = {.rest = Parameter{.name = "vals", .type = {}}, .call = first_list};
     table["compact"] = {
         .parameters = {{.name = "list", .type = Type::list(Kind::String)}},
@@ -394,7 +391,8 @@ void add_collection_functions(FunctionTable& table) {
                 }
             }
             return Value::list(Kind::String, std::move(items));
-        }};
+        }
+    };
     table["concat"] = {.rest = Parameter{.name = "seqs", .type = {}}, .call = concatenated};
     table["contains"] = {
         .parameters = {any, {.name = "value", .type = {}, .allow_null = true}},
@@ -402,12 +400,12 @@ void add_collection_functions(FunctionTable& table) {
             if (!a[0].is_sequence()) {
                 return wrong("argument must be list, tuple, or set", 0);
             }
-            return Value::boolean(
-                std::ranges::find(a[0].items(), a[1]) != a[0].items().end()
-            );
-        }};
+            return Value::boolean(std::ranges::find(a[0].items(), a[1]) != a[0].items().end());
+        }
+    };
     table["distinct"] = {
-        .parameters = {list}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {list},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             Value::Items items;
             for (const Value& v : a[0].items()) {
                 if (std::ranges::find(items, v) == items.end()) {
@@ -415,10 +413,12 @@ void add_collection_functions(FunctionTable& table) {
                 }
             }
             return Value::list(a[0].element_type(), std::move(items));
-        }};
+        }
+    };
     table["element"] = {.parameters = {any, index}, .call = nth};
     table["flatten"] = {
-        .parameters = {any}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {any},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             if (!a[0].is_sequence()) {
                 return wrong("can only flatten lists, sets and tuples", 0);
             }
@@ -429,10 +429,12 @@ void add_collection_functions(FunctionTable& table) {
                 );
             }
             return Value::tuple(std::move(items));
-        }};
+        }
+    };
     table["index"] = {
         .parameters = {{.name = "collection", .type = {}}, {.name = "key", .type = {}}},
-        .call = at_key};
+        .call = at_key
+    };
     table["keys"] = {
         .parameters = {{.name = "inputMap", .type = {}}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -445,7 +447,8 @@ void add_collection_functions(FunctionTable& table) {
             }
             return a[0].kind() == Kind::Map ? Value::list(Kind::String, std::move(items))
                                             : Value::tuple(std::move(items));
-        }};
+        }
+    };
     table["values"] = {
         .parameters = {{.name = "mapping", .type = {}}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -455,7 +458,8 @@ void add_collection_functions(FunctionTable& table) {
             Value::Items items = elements_of(a[0]);
             return a[0].kind() == Kind::Map ? Value::list(a[0].element_type(), std::move(items))
                                             : Value::tuple(std::move(items));
-        }};
+        }
+    };
     table["length"] = {
         .parameters = {{.name = "collection", .type = {}, .allow_unknown = true}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -466,14 +470,18 @@ void add_collection_functions(FunctionTable& table) {
                 return wrong("collection must be a list, a map or a tuple", 0);
             }
             return Value::number(static_cast<std::int64_t>(a[0].length()));
-        }};
+        }
+    };
     table["lookup"] = {
-        .parameters = {{.name = "inputMap", .type = {}},
-                       {.name = "key", .type = Kind::String},
-                       {.name = "default", .type = {}, .allow_null = true}},
-        .call = lookup};
+        .parameters =
+            {{.name = "inputMap", .type = {}},
+             {.name = "key", .type = Kind::String},
+             {.name = "default", .type = {}, .allow_null = true}},
+        .call = lookup
+    };
     table["merge"] = {
-        .rest = Parameter{.name = "maps", .type = {}, .allow_null = true}, .call = merged};
+        .rest = Parameter{.name = "maps", .type = {}, .allow_null = true}, .call = merged
+    };
     table["range"] = {.rest = Parameter{.name = "params", .type = Kind::Number}, .call = counted};
     const Type any_set = Type::set(Type{});
     const Parameter set{.name = "first_set", .type = any_set};
@@ -482,32 +490,34 @@ void add_collection_functions(FunctionTable& table) {
     table["setintersection"] = {.parameters = {set}, .rest = sets, .call = intersected};
     table["setproduct"] = {.rest = Parameter{.name = "sets", .type = {}}, .call = product};
     table["slice"] = {
-        .parameters = {any,
-                       {.name = "start_index", .type = Kind::Number},
-                       {.name = "end_index", .type = Kind::Number}},
-        .call = sliced};
+        .parameters =
+            {any,
+             {.name = "start_index", .type = Kind::Number},
+             {.name = "end_index", .type = Kind::Number}},
+        .call = sliced
+    };
     table["sort"] = {
         .parameters = {{.name = "list", .type = Type::list(Kind::String)}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             Value::Items items = a[0].items();
             for (std::size_t i = 0; i < items.size(); ++i) {
                 if (items[i].is_null()) {
-                    return wrong(
-                        fmt::format(
-                            "given list element {} is null; a null string cannot be sorted", i
-                        )
-                    );
+                    return wrong(fmt::format(
+                        "given list element {} is null; a null string cannot be sorted", i
+                    ));
                 }
             }
             std::ranges::sort(items, [](const Value& x, const Value& y) {
                 return x.as_string() < y.as_string();
             });
             return Value::list(Kind::String, std::move(items));
-        }};
+        }
+    };
     table["zipmap"] = {
-        .parameters = {{.name = "keys", .type = Type::list(Kind::String)},
-                       {.name = "values", .type = {}}},
-        .call = zipped};
+        .parameters =
+            {{.name = "keys", .type = Type::list(Kind::String)}, {.name = "values", .type = {}}},
+        .call = zipped
+    };
 }
 
 }  // namespace nl::hcl::internal

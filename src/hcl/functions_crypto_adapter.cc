@@ -41,7 +41,8 @@ std::string uuid_text(std::array<std::uint8_t, 16> bytes, int version) {
 FunctionResult uuid_named(Arguments a, FunctionEnvironment&) {
     // RFC 4122, appendix C: the name spaces dns, url, oid and x500 differ in one byte.
     static constexpr std::array<std::pair<std::string_view, char>, 4> kKnown{
-        {{"dns", '0'}, {"url", '1'}, {"oid", '2'}, {"x500", '4'}}};
+        {{"dns", '0'}, {"url", '1'}, {"oid", '2'}, {"x500", '4'}}
+    };
     std::string space = to_lower(a[0].as_string());
     for (const auto& [name, letter] : kKnown) {
         if (space == name) {
@@ -52,9 +53,7 @@ FunctionResult uuid_named(Arguments a, FunctionEnvironment&) {
     std::erase(space, '-');
     const auto bytes = hex_decode(space);
     if (!bytes || bytes->size() != 16) {
-        return wrong(
-            fmt::format("uuidv5() doesn't support namespace {}", a[0].as_string()), 0
-        );
+        return wrong(fmt::format("uuidv5() doesn't support namespace {}", a[0].as_string()), 0);
     }
     const std::string sum = digest(EVP_sha1(), *bytes + a[1].as_string());
     std::array<std::uint8_t, 16> out{};
@@ -135,11 +134,7 @@ FunctionResult decrypted(Arguments a, FunctionEnvironment&) {
     }
     std::string out(length, '\0');
     if (EVP_PKEY_decrypt(
-            context.get(),
-            reinterpret_cast<unsigned char*>(out.data()),
-            &length,
-            in,
-            cipher->size()
+            context.get(), reinterpret_cast<unsigned char*>(out.data()), &length, in, cipher->size()
         ) <= 0) {
         return wrong("failed to decrypt");
     }
@@ -158,11 +153,14 @@ void add_crypto_functions(FunctionTable& table) {
     table["bcrypt"] = {
         .parameters = {str},
         .rest = Parameter{.name = "cost", .type = Kind::Number},
-        .call = password_hash};
+        .call = password_hash
+    };
     table["rsadecrypt"] = {
-        .parameters = {{.name = "ciphertext", .type = Kind::String},
-                       {.name = "privatekey", .type = Kind::String}},
-        .call = decrypted};
+        .parameters =
+            {{.name = "ciphertext", .type = Kind::String},
+             {.name = "privatekey", .type = Kind::String}},
+        .call = decrypted
+    };
     table["uuidv4"] = {.call = [](Arguments, FunctionEnvironment& e) -> FunctionResult {
         if (!e.entropy) {
             return wrong("no source of entropy here");
@@ -172,9 +170,10 @@ void add_crypto_functions(FunctionTable& table) {
         return Value::string(uuid_text(bytes, 4));
     }};
     table["uuidv5"] = {
-        .parameters = {{.name = "namespace", .type = Kind::String},
-                       {.name = "name", .type = Kind::String}},
-        .call = uuid_named};
+        .parameters =
+            {{.name = "namespace", .type = Kind::String}, {.name = "name", .type = Kind::String}},
+        .call = uuid_named
+    };
 }
 
 }  // namespace nl::hcl::internal

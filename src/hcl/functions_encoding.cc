@@ -108,12 +108,15 @@ FunctionResult from_csv(Arguments a, FunctionEnvironment&) {
 void add_encoding_functions(FunctionTable& table) {
     const Parameter str{.name = "str", .type = Kind::String};
     table["base64encode"] = {
-        .parameters = {str}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {str},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return Value::string(base64_encode(a[0].as_string()));
-        }};
+        }
+    };
     table["base64decode"] = {.parameters = {str}, .call = from_base64};
     table["urlencode"] = {
-        .parameters = {str}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {str},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             std::string out;
             for (const char c : a[0].as_string()) {
                 const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -124,13 +127,14 @@ void add_encoding_functions(FunctionTable& table) {
                 } else if (c == ' ') {
                     out += '+';
                 } else {
-                    out += fmt::format("%{:02X}", static_cast<unsigned>(
-                                                      static_cast<unsigned char>(c)
-                                                  ));
+                    out += fmt::format(
+                        "%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c))
+                    );
                 }
             }
             return Value::string(out);
-        }};
+        }
+    };
     table["csvdecode"] = {.parameters = {str}, .call = from_csv};
     table["jsonencode"] = {
         .parameters = {{.name = "val", .type = {}, .allow_null = true}},
@@ -138,9 +142,11 @@ void add_encoding_functions(FunctionTable& table) {
             std::string out;
             append_json(out, a[0]);
             return Value::string(out);
-        }};
+        }
+    };
     table["jsondecode"] = {
-        .parameters = {str}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {str},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             Diagnostics diagnostics;
             const auto node = parse_json(a[0].as_string(), 0, diagnostics);
             if (!node) {
@@ -156,7 +162,8 @@ void add_encoding_functions(FunctionTable& table) {
                 );
             }
             return to_value(*node);
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

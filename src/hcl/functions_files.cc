@@ -1,8 +1,8 @@
 #include "base/bytes.h"
 #include "hcl/internal/function_groups.h"
+#include "hcl/text.h"
 
 #include <algorithm>
-#include "hcl/text.h"
 
 namespace nl::hcl::internal {
 namespace {
@@ -50,13 +50,11 @@ FunctionResult content(Arguments a, FunctionEnvironment& e, bool base64) {
         return Value::string(base64_encode(*bytes));
     }
     if (!is_utf8(*bytes)) {
-        return wrong(
-            fmt::format(
-                "contents of {} are not valid UTF-8; use the filebase64 function to obtain the "
-                "Base64 encoded contents",
-                a[0].as_string()
-            )
-        );
+        return wrong(fmt::format(
+            "contents of {} are not valid UTF-8; use the filebase64 function to obtain the "
+            "Base64 encoded contents",
+            a[0].as_string()
+        ));
     }
     return Value::string(*bytes);
 }
@@ -72,7 +70,8 @@ void add_file_functions(FunctionTable& table) {
                                return content(a, e, true);
                            }};
     table["fileexists"] = {
-        .parameters = {path}, .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
+        .parameters = {path},
+        .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
@@ -81,15 +80,15 @@ void add_file_functions(FunctionTable& table) {
                 return wrong(exists.error().message);
             }
             return Value::boolean(*exists);
-        }};
+        }
+    };
     table["fileset"] = {
         .parameters = {path, {.name = "pattern", .type = Kind::String}},
         .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
-            auto found =
-                e.files->match(expanded(a[0].as_string(), *e.files), a[1].as_string());
+            auto found = e.files->match(expanded(a[0].as_string(), *e.files), a[1].as_string());
             if (!found) {
                 return wrong(found.error().message);
             }
@@ -98,9 +97,11 @@ void add_file_functions(FunctionTable& table) {
                 items.push_back(Value::string(name));
             }
             return Value::set(Kind::String, std::move(items));
-        }};
+        }
+    };
     table["abspath"] = {
-        .parameters = {path}, .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
+        .parameters = {path},
+        .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
@@ -108,16 +109,20 @@ void add_file_functions(FunctionTable& table) {
             return Value::string(
                 cleaned(given.starts_with('/') ? given : e.files->working_directory() + "/" + given)
             );
-        }};
+        }
+    };
     table["pathexpand"] = {
-        .parameters = {path}, .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
+        .parameters = {path},
+        .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
             return Value::string(expanded(a[0].as_string(), *e.files));
-        }};
+        }
+    };
     table["basename"] = {
-        .parameters = {path}, .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
+        .parameters = {path},
+        .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
@@ -129,9 +134,11 @@ void add_file_functions(FunctionTable& table) {
                 p.remove_suffix(1);
             }
             return Value::string(p == "/" ? p : p.substr(p.find_last_of('/') + 1));
-        }};
+        }
+    };
     table["dirname"] = {
-        .parameters = {path}, .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
+        .parameters = {path},
+        .call = [](Arguments a, FunctionEnvironment& e) -> FunctionResult {
             if (e.files == nullptr) {
                 return wrong(std::string(kDisabled));
             }
@@ -140,7 +147,8 @@ void add_file_functions(FunctionTable& table) {
             return Value::string(
                 slash == std::string_view::npos ? "." : cleaned(p.substr(0, slash + 1))
             );
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

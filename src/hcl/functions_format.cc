@@ -213,39 +213,31 @@ FunctionResult formatted(std::string_view pattern, Arguments values) {
         }
         const auto verb = read_verb(pattern.substr(percent));
         if (!verb) {
-            return wrong(
-                fmt::format("unrecognized format character at offset {}", percent), 0
-            );
+            return wrong(fmt::format("unrecognized format character at offset {}", percent), 0);
         }
         const std::size_t number = verb->argument.value_or(next);
         next = number + 1;
         highest = std::max(highest, number);
         if (number > values.size()) {
-            return wrong(
-                fmt::format(
-                    "not enough arguments for \"{}\" at {}: need index {} but have {} total",
-                    verb->text,
-                    percent,
-                    number,
-                    values.size()
-                )
-            );
+            return wrong(fmt::format(
+                "not enough arguments for \"{}\" at {}: need index {} but have {} total",
+                verb->text,
+                percent,
+                number,
+                values.size()
+            ));
         }
         auto text = one(values[number - 1], *verb);
         if (!text) {
-            return wrong(
-                fmt::format(
-                    "unsupported value for \"{}\" at {}: {}", verb->text, percent, text.error()
-                )
-            );
+            return wrong(fmt::format(
+                "unsupported value for \"{}\" at {}: {}", verb->text, percent, text.error()
+            ));
         }
         out += *text;
         offset = percent + verb->text.size();
     }
     if (highest < values.size()) {
-        return wrong(
-            fmt::format("too many arguments; only {} used by format string", highest)
-        );
+        return wrong(fmt::format("too many arguments; only {} used by format string", highest));
     }
     return Value::string(out);
 }
@@ -260,7 +252,8 @@ void add_format_functions(FunctionTable& table) {
         .rest = args,
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return formatted(a[0].as_string(), a.subspan(1));
-        }};
+        }
+    };
     table["formatlist"] = {
         .parameters = {format},
         .rest = args,
@@ -298,7 +291,8 @@ void add_format_functions(FunctionTable& table) {
                 items.push_back(std::move(*text));
             }
             return Value::list(Kind::String, std::move(items));
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

@@ -193,21 +193,16 @@ FunctionResult host(Arguments a, FunctionEnvironment&) {
                 static_cast<std::uint8_t>(0x80 >> (bit % 8));
         }
         n = bits >= 64 ? ~std::uint64_t{0} - back + 1 : (std::uint64_t{1} << bits) - back;
-        fits = fits && place(
-                           prefix->address,
-                           std::max(prefix->length, prefix->width - 64),
-                           prefix->width,
-                           n
-                       );
+        fits =
+            fits &&
+            place(prefix->address, std::max(prefix->length, prefix->width - 64), prefix->width, n);
     } else {
         fits = place(prefix->address, prefix->length, prefix->width, n);
     }
     if (!fits) {
-        return wrong(
-            fmt::format(
-                "prefix of {} does not accommodate a host numbered {}", prefix->length, *number
-            )
-        );
+        return wrong(fmt::format(
+            "prefix of {} does not accommodate a host numbered {}", prefix->length, *number
+        ));
     }
     return Value::string(text_of(prefix->address, prefix->width));
 }
@@ -238,19 +233,15 @@ FunctionResult subnet(Arguments a, FunctionEnvironment&) {
         return wrong("a whole number from 0 is required", 2);
     }
     if (*more > prefix->width - prefix->length) {
-        return wrong(
-            fmt::format(
-                "insufficient address space to extend prefix of {} by {}", prefix->length, *more
-            )
-        );
+        return wrong(fmt::format(
+            "insufficient address space to extend prefix of {} by {}", prefix->length, *more
+        ));
     }
     const int length = prefix->length + static_cast<int>(*more);
     if (!place(prefix->address, prefix->length, length, static_cast<std::uint64_t>(*number))) {
-        return wrong(
-            fmt::format("prefix extension of {} does not accommodate a subnet numbered {}",
-                        *more,
-                        *number)
-        );
+        return wrong(fmt::format(
+            "prefix extension of {} does not accommodate a subnet numbered {}", *more, *number
+        ));
     }
     return Value::string(fmt::format("{}/{}", text_of(prefix->address, prefix->width), length));
 }
@@ -321,17 +312,21 @@ FunctionResult subnets(Arguments a, FunctionEnvironment&) {
 void add_network_functions(FunctionTable& table) {
     const Parameter prefix{.name = "prefix", .type = Kind::String};
     table["cidrhost"] = {
-        .parameters = {prefix, {.name = "hostnum", .type = Kind::Number}}, .call = host};
+        .parameters = {prefix, {.name = "hostnum", .type = Kind::Number}}, .call = host
+    };
     table["cidrnetmask"] = {.parameters = {prefix}, .call = netmask};
     table["cidrsubnet"] = {
-        .parameters = {prefix,
-                       {.name = "newbits", .type = Kind::Number},
-                       {.name = "netnum", .type = Kind::Number}},
-        .call = subnet};
+        .parameters =
+            {prefix,
+             {.name = "newbits", .type = Kind::Number},
+             {.name = "netnum", .type = Kind::Number}},
+        .call = subnet
+    };
     table["cidrsubnets"] = {
         .parameters = {prefix},
         .rest = Parameter{.name = "newbits", .type = Kind::Number},
-        .call = subnets};
+        .call = subnets
+    };
 }
 
 }  // namespace nl::hcl::internal

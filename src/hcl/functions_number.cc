@@ -21,22 +21,30 @@ FunctionResult extreme(Arguments a, int wanted) {
 void add_number_functions(FunctionTable& table) {
     const Parameter num{.name = "num", .type = Kind::Number};
     table["abs"] = {
-        .parameters = {num}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {num},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             const Number& n = a[0].as_number();
             return Value::number(n.sign() < 0 ? n.negated() : n);
-        }};
+        }
+    };
     table["ceil"] = {
-        .parameters = {num}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {num},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return Value::number(a[0].as_number().ceil());
-        }};
+        }
+    };
     table["floor"] = {
-        .parameters = {num}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {num},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return Value::number(a[0].as_number().floor());
-        }};
+        }
+    };
     table["signum"] = {
-        .parameters = {num}, .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+        .parameters = {num},
+        .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return Value::number(a[0].as_number().sign());
-        }};
+        }
+    };
     table["log"] = {
         .parameters = {num, {.name = "base", .type = Kind::Number}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -45,7 +53,8 @@ void add_number_functions(FunctionTable& table) {
                 return wrong("the logarithm of these numbers is not a finite number");
             }
             return Value::number(*result);
-        }};
+        }
+    };
     table["pow"] = {
         .parameters = {num, {.name = "power", .type = Kind::Number}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -54,7 +63,8 @@ void add_number_functions(FunctionTable& table) {
                 return wrong("the power of these numbers is not a finite number");
             }
             return Value::number(*result);
-        }};
+        }
+    };
     const Parameter numbers{.name = "numbers", .type = Kind::Number};
     table["max"] = {.rest = numbers, .call = [](Arguments a, FunctionEnvironment&) {
                         return extreme(a, 1);
@@ -63,8 +73,8 @@ void add_number_functions(FunctionTable& table) {
                         return extreme(a, -1);
                     }};
     table["parseint"] = {
-        .parameters = {{.name = "number", .type = Kind::String},
-                       {.name = "base", .type = Kind::Number}},
+        .parameters =
+            {{.name = "number", .type = Kind::String}, {.name = "base", .type = Kind::Number}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             const auto base = a[1].as_number().as_int();
             if (!base || *base < 2 || *base > 62) {
@@ -80,7 +90,8 @@ void add_number_functions(FunctionTable& table) {
                 );
             }
             return Value::number(*n);
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

@@ -66,14 +66,12 @@ FunctionResult replaced(Arguments a, FunctionEnvironment&) {
     std::vector<re2::StringPiece> groups(
         static_cast<std::size_t>(re.NumberOfCapturingGroups()) + 1
     );
-    while (at <= text.size() && re.Match(
-                                    text,
-                                    at,
-                                    text.size(),
-                                    RE2::UNANCHORED,
-                                    groups.data(),
-                                    static_cast<int>(groups.size())
-                                )) {
+    while (
+        at <= text.size() &&
+        re.Match(
+            text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size())
+        )
+    ) {
         const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
         const std::size_t end = begin + groups[0].size();
         out.append(text, copied, begin - copied);
@@ -106,10 +104,12 @@ FunctionResult replaced(Arguments a, FunctionEnvironment&) {
 
 void add_regex_functions(FunctionTable& table) {
     table["regex_replace"] = {
-        .parameters = {{.name = "str", .type = Kind::String},
-                       {.name = "substr", .type = Kind::String},
-                       {.name = "replace", .type = Kind::String}},
-        .call = replaced};
+        .parameters =
+            {{.name = "str", .type = Kind::String},
+             {.name = "substr", .type = Kind::String},
+             {.name = "replace", .type = Kind::String}},
+        .call = replaced
+    };
 }
 
 }  // namespace nl::hcl::internal

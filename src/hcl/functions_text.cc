@@ -192,7 +192,8 @@ FunctionResult replaced(Arguments a, FunctionEnvironment&) {
 
 void add_text_functions(FunctionTable& table) {
     const Parameter str{.name = "str", .type = Kind::String};
-    const auto one = [&](std::string_view name, FunctionResult (*call)(Arguments, FunctionEnvironment&)) {
+    const auto one = [&](std::string_view name,
+                         FunctionResult (*call)(Arguments, FunctionEnvironment&)) {
         table[name] = {.parameters = {str}, .call = call};
     };
     one("lower", [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -223,7 +224,8 @@ void add_text_functions(FunctionTable& table) {
         .parameters = {str, {.name = "cutset", .type = Kind::String}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             return Value::string(trimmed(a[0].as_string(), a[1].as_string()));
-        }};
+        }
+    };
     table["trimprefix"] = {
         .parameters = {str, {.name = "prefix", .type = Kind::String}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -232,7 +234,8 @@ void add_text_functions(FunctionTable& table) {
                 text.remove_prefix(a[1].as_string().size());
             }
             return Value::string(text);
-        }};
+        }
+    };
     table["trimsuffix"] = {
         .parameters = {str, {.name = "suffix", .type = Kind::String}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -241,12 +244,14 @@ void add_text_functions(FunctionTable& table) {
                 text.remove_suffix(a[1].as_string().size());
             }
             return Value::string(text);
-        }};
+        }
+    };
     table["substr"] = {
-        .parameters = {str,
-                       {.name = "offset", .type = Kind::Number},
-                       {.name = "length", .type = Kind::Number}},
-        .call = substring};
+        .parameters =
+            {str, {.name = "offset", .type = Kind::Number}, {.name = "length", .type = Kind::Number}
+            },
+        .call = substring
+    };
     table["join"] = {
         .parameters = {{.name = "separator", .type = Kind::String}},
         .rest = Parameter{.name = "lists", .type = Type::list(Kind::String)},
@@ -255,16 +260,20 @@ void add_text_functions(FunctionTable& table) {
                 return wrong("at least one list is required");
             }
             return joined(a, e);
-        }};
+        }
+    };
     table["split"] = {
-        .parameters = {{.name = "separator", .type = Kind::String},
-                       {.name = "str", .type = Kind::String}},
-        .call = split};
+        .parameters =
+            {{.name = "separator", .type = Kind::String}, {.name = "str", .type = Kind::String}},
+        .call = split
+    };
     table["replace"] = {
-        .parameters = {str,
-                       {.name = "substr", .type = Kind::String},
-                       {.name = "replace", .type = Kind::String}},
-        .call = replaced};
+        .parameters =
+            {str,
+             {.name = "substr", .type = Kind::String},
+             {.name = "replace", .type = Kind::String}},
+        .call = replaced
+    };
     table["indent"] = {
         .parameters = {{.name = "spaces", .type = Kind::Number}, str},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -283,7 +292,8 @@ void add_text_functions(FunctionTable& table) {
                 }
             }
             return Value::string(out);
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

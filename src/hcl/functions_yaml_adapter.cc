@@ -32,8 +32,7 @@ public:
             return error_.empty() ? std::expected<Value, std::string>(Value{})
                                   : std::unexpected(error_);
         }
-        if (!node(value, 0) || !expect(YAML_DOCUMENT_END_EVENT) ||
-            !expect(YAML_STREAM_END_EVENT)) {
+        if (!node(value, 0) || !expect(YAML_DOCUMENT_END_EVENT) || !expect(YAML_STREAM_END_EVENT)) {
             return std::unexpected(error_.empty() ? "only one document is allowed" : error_);
         }
         return value;
@@ -84,9 +83,7 @@ private:
 
     bool node_from(const Event& event, Value& out, std::size_t depth) {
         if (depth > kMaxYamlDepth || ++nodes_ > kMaxYamlNodes) {
-            error_ = fmt::format(
-                "more than {} levels or {} nodes", kMaxYamlDepth, kMaxYamlNodes
-            );
+            error_ = fmt::format("more than {} levels or {} nodes", kMaxYamlDepth, kMaxYamlNodes);
             return false;
         }
         switch (event.raw.type) {
@@ -237,8 +234,8 @@ void append_yaml(std::string& out, const Value& value, std::size_t depth, bool a
             first = false;
             append_json_text(out, key);
             out += ':';
-            const bool nested = item.is_usable() && (item.is_sequence() || item.is_mapping()) &&
-                                item.length() > 0;
+            const bool nested =
+                item.is_usable() && (item.is_sequence() || item.is_mapping()) && item.length() > 0;
             if (nested) {
                 out += '\n';
                 const bool list = item.is_sequence();
@@ -280,14 +277,16 @@ void add_yaml_functions(FunctionTable& table) {
                 return wrong(value.error(), 0);
             }
             return std::move(*value);
-        }};
+        }
+    };
     table["yamlencode"] = {
         .parameters = {{.name = "value", .type = {}, .allow_null = true}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             std::string out;
             append_yaml(out, a[0], 0, false);
             return Value::string(out);
-        }};
+        }
+    };
 }
 
 }  // namespace nl::hcl::internal

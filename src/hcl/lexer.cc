@@ -60,7 +60,8 @@ private:
         std::size_t i = 0;
         while (i < text.size()) {
             const auto c = static_cast<unsigned char>(text[i]);
-            const bool lone = i + 1 >= text.size() || static_cast<unsigned char>(text[i + 1]) < 0x80;
+            const bool lone =
+                i + 1 >= text.size() || static_cast<unsigned char>(text[i + 1]) < 0x80;
             if (c == '\n') {
                 ++pos_.line;
                 pos_.column = 1;
@@ -208,18 +209,18 @@ private:
             TokenKind kind;
         };
         static constexpr Symbol kSymbols[] = {
-            {"...", TokenKind::Ellipsis}, {"==", TokenKind::EqualEqual},
-            {"!=", TokenKind::NotEqual},  {"<=", TokenKind::LessEqual},
+            {"...", TokenKind::Ellipsis},    {"==", TokenKind::EqualEqual},
+            {"!=", TokenKind::NotEqual},     {"<=", TokenKind::LessEqual},
             {">=", TokenKind::GreaterEqual}, {"&&", TokenKind::And},
-            {"||", TokenKind::Or},        {"=>", TokenKind::FatArrow},
-            {"[", TokenKind::OpenBracket}, {"]", TokenKind::CloseBracket},
-            {"(", TokenKind::OpenParen},  {")", TokenKind::CloseParen},
-            {"*", TokenKind::Star},       {"/", TokenKind::Slash},
-            {"+", TokenKind::Plus},       {"-", TokenKind::Minus},
-            {"%", TokenKind::Percent},    {"=", TokenKind::Equal},
-            {"<", TokenKind::Less},       {">", TokenKind::Greater},
-            {"!", TokenKind::Not},        {".", TokenKind::Dot},
-            {",", TokenKind::Comma},      {"?", TokenKind::Question},
+            {"||", TokenKind::Or},           {"=>", TokenKind::FatArrow},
+            {"[", TokenKind::OpenBracket},   {"]", TokenKind::CloseBracket},
+            {"(", TokenKind::OpenParen},     {")", TokenKind::CloseParen},
+            {"*", TokenKind::Star},          {"/", TokenKind::Slash},
+            {"+", TokenKind::Plus},          {"-", TokenKind::Minus},
+            {"%", TokenKind::Percent},       {"=", TokenKind::Equal},
+            {"<", TokenKind::Less},          {">", TokenKind::Greater},
+            {"!", TokenKind::Not},           {".", TokenKind::Dot},
+            {",", TokenKind::Comma},         {"?", TokenKind::Question},
             {":", TokenKind::Colon},
         };
         if (c == '{') {
@@ -265,9 +266,7 @@ private:
         if ((c != '$' && c != '%') || peek(1) != '{') {
             return false;
         }
-        emit(
-            c == '$' ? TokenKind::Interpolation : TokenKind::Control, peek(2) == '~' ? 3U : 2U
-        );
+        emit(c == '$' ? TokenKind::Interpolation : TokenKind::Control, peek(2) == '~' ? 3U : 2U);
         modes_.push_back({.kind = Mode::Kind::Code});
         return true;
     }

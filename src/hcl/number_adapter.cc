@@ -1,6 +1,5 @@
-#include "hcl/number.h"
-
 #include "base/check.h"
+#include "hcl/number.h"
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <fmt/format.h>

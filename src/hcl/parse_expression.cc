@@ -78,9 +78,8 @@ ExprPtr TokenParser::expression() {
     if (no == nullptr) {
         return nullptr;
     }
-    ExprPtr e = make(
-        ExprKind::Conditional, between(condition->range, no->range), condition->start_range
-    );
+    ExprPtr e =
+        make(ExprKind::Conditional, between(condition->range, no->range), condition->start_range);
     e->operands.push_back(std::move(condition));
     e->operands.push_back(std::move(yes));
     e->operands.push_back(std::move(no));
@@ -242,9 +241,7 @@ bool TokenParser::attribute_step(ExprPtr& from, const Token& dot) {
         }
         return fine;
     }
-    error(
-        "Invalid attribute name", "An attribute name is required after a dot.", next.range
-    );
+    error("Invalid attribute name", "An attribute name is required after a dot.", next.range);
     return false;
 }
 
@@ -283,8 +280,7 @@ bool TokenParser::index_step(ExprPtr& from) {
     const bool plain_text = key->kind == ExprKind::Template && key->operands.size() == 1 &&
                             key->operands[0]->kind == ExprKind::Literal;
     if (key->kind == ExprKind::Literal || plain_text) {
-        const Value& value =
-            plain_text ? key->operands[0]->value : key->value;
+        const Value& value = plain_text ? key->operands[0]->value : key->value;
         if (value.is_usable() && value.type().is_primitive()) {
             add_step(from, {.is_attribute = false, .key = value, .range = range});
             return true;
@@ -357,11 +353,7 @@ ExprPtr TokenParser::term() {
                 return call(next);
             }
             if (peek().kind == TokenKind::Colon && peek_raw(1).kind == TokenKind::Colon) {
-                error(
-                    "Invalid expression",
-                    "Functions have no namespaces here.",
-                    peek().range
-                );
+                error("Invalid expression", "Functions have no namespaces here.", peek().range);
                 return nullptr;
             }
             ExprPtr e = make(ExprKind::Variable, next.range, next.range);

@@ -48,8 +48,7 @@ std::string TokenParser::unescaped(const Token& literal, bool escapes) {
         range.start.column += static_cast<std::uint32_t>(grapheme_count(text.substr(0, at)));
         range.start.byte += static_cast<std::uint32_t>(at);
         range.end = range.start;
-        range.end.column +=
-            static_cast<std::uint32_t>(grapheme_count(text.substr(at, length)));
+        range.end.column += static_cast<std::uint32_t>(grapheme_count(text.substr(at, length)));
         range.end.byte += static_cast<std::uint32_t>(length);
         if (!recovering_) {
             diagnostics_.error("Invalid escape sequence", std::move(detail), range);
@@ -179,9 +178,7 @@ ExprPtr TokenParser::whole_template() {
 }
 
 /// Ends with an End piece; empty after an error.
-std::vector<TokenParser::Piece> TokenParser::pieces(
-    TokenKind end, bool escapes, Range& end_range
-) {
+std::vector<TokenParser::Piece> TokenParser::pieces(TokenKind end, bool escapes, Range& end_range) {
     std::vector<Piece> all;
     bool trim_next = false;
     const Newlines newlines(*this, true);
@@ -205,8 +202,7 @@ std::vector<TokenParser::Piece> TokenParser::pieces(
             }
             case TokenKind::Interpolation:
             case TokenKind::Control: {
-                if (next.text.size() == 3 && !all.empty() &&
-                    all.back().kind == Piece::Kind::Text) {
+                if (next.text.size() == 3 && !all.empty() && all.back().kind == Piece::Kind::Text) {
                     trim_right(all.back().text);
                 }
                 Piece piece;
@@ -368,7 +364,8 @@ ExprPtr TokenParser::assemble(std::vector<Piece>& all, const Range& range, bool 
         return nullptr;
     }
     if (e->operands.empty()) {
-        const Range empty = at_end_of({.start = range.start, .end = range.start, .file = range.file});
+        const Range empty =
+            at_end_of({.start = range.start, .end = range.start, .file = range.file});
         e->operands.push_back(make(ExprKind::Literal, empty, empty));
         e->operands.back()->value = Value::string("");
     }

@@ -142,10 +142,8 @@ Body TokenParser::body(TokenKind end) {
                         body.attributes.push_back(std::move(*attribute));
                     }
                 }
-            } else if (
-                peek().kind == TokenKind::OpenQuote || peek().kind == TokenKind::OpenBrace ||
-                peek().kind == TokenKind::Identifier
-            ) {
+            } else if (peek().kind == TokenKind::OpenQuote || peek().kind == TokenKind::OpenBrace ||
+                       peek().kind == TokenKind::Identifier) {
                 if (auto block = finish_block(name)) {
                     body.blocks.push_back(std::move(*block));
                 }
@@ -173,9 +171,7 @@ void TokenParser::refuse_item(const Token& next) {
     const std::string_view summary = "Argument or block definition required";
     switch (next.kind) {
         case TokenKind::OpenQuote:
-            error(
-                "Invalid argument name", "Argument names must not be quoted.", next.range
-            );
+            error("Invalid argument name", "Argument names must not be quoted.", next.range);
             break;
         case TokenKind::BadText:
             error(

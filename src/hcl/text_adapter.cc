@@ -135,8 +135,8 @@ bool is_identifier_start(char32_t c) {
     if (c < 0x80) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
     }
-    return is_letter(c) || utf8proc_category(static_cast<utf8proc_int32_t>(c)) ==
-                               UTF8PROC_CATEGORY_NL;
+    return is_letter(c) ||
+           utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_NL;
 }
 
 bool is_identifier_part(char32_t c) {

@@ -396,12 +396,9 @@ Result<Value> to_sequence(const Value& value, const Type& type) {
         }
         auto common = unify(types);
         if (!common) {
-            return refuse(
-                fmt::format(
-                    "all {} elements must have the same type",
-                    type.kind() == Kind::Set ? "set" : "list"
-                )
-            );
+            return refuse(fmt::format(
+                "all {} elements must have the same type", type.kind() == Kind::Set ? "set" : "list"
+            ));
         }
         element = *common;
     }

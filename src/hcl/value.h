@@ -18,21 +18,11 @@
 
 namespace nl::hcl {
 
-enum class Kind : unsigned char {
-    Dynamic,
-    String,
-    Number,
-    Bool,
-    List,
-    Set,
-    Map,
-    Tuple,
-    Object
-};
+enum class Kind : unsigned char { Dynamic, String, Number, Bool, List, Set, Map, Tuple, Object };
 
 class Type {
 public:
-    Type() = default;  // Dynamic: any type.
+    Type() = default;                           // Dynamic: any type.
     Type(Kind primitive) : kind_(primitive) {}  // NOLINT(google-explicit-constructor)
     static Type list(Type element);
     static Type set(Type element);
