@@ -27,8 +27,6 @@ public:
         self_ = shared_from_this();
         channel_ = settings.connect(options_.address);
         context_.set_wait_for_ready(options_.is_patient);
-        // Writes begin outside reactions, so the stream is held until it is known to be over.
-        AddHold();
         switch (options_.service) {
             case Service::Messages:
                 messages_ = pb::Peer::NewStub(channel_);
@@ -39,6 +37,8 @@ public:
                 session_->async()->Session(&context_, this);
                 break;
         }
+        // Writes begin outside reactions, so the stream is held until it is known to be over.
+        AddHold();
         StartRead(&in_);
         StartCall();
     }
