@@ -148,6 +148,27 @@ void read(codec::Reader& r, T& object, int depth) {
 
 }  // namespace wire
 
+/// `text` with U+FFFD in place of what is not UTF-8, which protobuf's strings cannot carry.
+std::string to_utf8(std::string_view text);
+
+/// to_utf8 on every string in `object`: what a job printed may be anything.
+template <class T>
+void repair_text(T& object) {
+    if constexpr (std::is_same_v<T, std::string>) {
+        object = to_utf8(object);
+    } else if constexpr (kIsOptional<T> || kIsBox<T>) {
+        if (object) {
+            repair_text(*object);
+        }
+    } else if constexpr (kIsVector<T>) {
+        for (auto& item : object) {
+            repair_text(item);
+        }
+    } else if constexpr (HasFields<T>) {
+        visit_fields(object, [](FieldInfo, auto& member) { repair_text(member); });
+    }
+}
+
 template <class T>
 Bytes to_protobuf(const T& object) {
     Bytes out;

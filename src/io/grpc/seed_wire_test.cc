@@ -68,5 +68,23 @@ TEST(SeedWire, BrokenBytesAreRefusedAndUnknownFieldsSkipped) {
     EXPECT_EQ(from_protobuf<SubmitJobRequest>(unknown)->image, "alpine");
 }
 
+TEST(SeedWire, TextThatIsNotUtf8IsRepaired) {
+    const std::string bad = "\xef\xbf\xbd";
+    EXPECT_EQ(to_utf8("plain grüezi € 🙂"), "plain grüezi € 🙂");
+    EXPECT_EQ(to_utf8("a\xff"), "a" + bad);
+    // Overlong, a surrogate, cut off.
+    EXPECT_EQ(to_utf8("\xc0\xaf"), bad + bad);
+    EXPECT_EQ(to_utf8("\xed\xa0\x80"), bad + bad + bad);
+    EXPECT_EQ(to_utf8("\xe2\x82"), bad + bad);
+    GetRaftLogEntriesResponse response{.entries = {{.index = 1}}};
+    response.entries[0].command.ensure().submit_job.ensure(
+    ) = {.job_id = "j", .command = "\xfe", .image = "\xfe"};
+    repair_text(response);
+    EXPECT_EQ(response.entries[0].command->submit_job->command, bad);
+    EXPECT_EQ(response.entries[0].command->submit_job->image, bad);
+    pb::GetRaftLogEntriesResponse theirs;
+    EXPECT_TRUE(theirs.ParseFromString(to_protobuf(response)));
+}
+
 }  // namespace
 }  // namespace nl::io::seed

@@ -4,13 +4,17 @@
 #include "io/grpc/frame.h"
 #include "io/grpc/grpc_transport.h"
 #include "io/internal/client_stream.h"
+#include "io/log.h"
 
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <charconv>
+#include <mutex>
 
 namespace nl::io {
 
@@ -21,6 +25,23 @@ constexpr std::string_view kDetailsPrefix = "nl:";
 constexpr std::size_t kFrameOverhead = 1024 * 1024;
 /// A TCP and TLS handshake that takes longer is given up.
 constexpr int kConnectMs = 2'000;
+
+/// What the libraries have to say about one connection is told to us as a status too, so it goes to
+/// our own log, for who asks for details, and not to stderr.
+void take_over_logs() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+        gpr_set_log_function([](gpr_log_func_args* line) {
+            log_debug("grpc", "{}:{}: {}", line->file, line->line, line->message);
+        });
+        google::protobuf::SetLogHandler(
+            [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+                log_debug("protobuf", "{}", message);
+            }
+        );
+    });
+}
 
 struct BioFree {
     void operator()(BIO* bio) const { BIO_free(bio); }
@@ -228,6 +249,7 @@ std::shared_ptr<::grpc::Channel> ChannelSettings::connect(const std::string& add
 Result<std::shared_ptr<const ChannelSettings>> make_channel_settings(
     const std::optional<TlsOptions>& tls
 ) {
+    take_over_logs();
     auto settings = std::make_shared<ChannelSettings>();
     if (!tls) {
         settings->credentials = ::grpc::InsecureChannelCredentials();
@@ -245,6 +267,7 @@ Result<std::shared_ptr<const ChannelSettings>> make_channel_settings(
 Result<std::shared_ptr<::grpc::ServerCredentials>> make_server_credentials(
     const std::optional<TlsOptions>& tls
 ) {
+    take_over_logs();
     if (!tls) {
         return ::grpc::InsecureServerCredentials();
     }

@@ -71,11 +71,11 @@ template <class Request, class Response, class In, class Out>
                 reactor->Finish(to_status(result.error()));
                 return;
             }
+            seed::repair_text(*result);
             const bool is_read = out->ParseFromString(seed::to_protobuf(*result));
-            // Only text that is not UTF-8 is refused; the handler has to keep it out.
             reactor->Finish(
                 is_read ? ::grpc::Status::OK
-                        : ::grpc::Status(::grpc::StatusCode::INTERNAL, "the answer is not valid")
+                        : ::grpc::Status(::grpc::StatusCode::INTERNAL, "the answer is too large")
             );
         }
     );
@@ -109,7 +109,9 @@ private:
             Finish(::grpc::Status::OK);
             return;
         }
-        out_.ParseFromString(seed::to_protobuf(jobs_[at_++]));
+        seed::JobInfo& job = jobs_[at_++];
+        seed::repair_text(job);
+        out_.ParseFromString(seed::to_protobuf(job));
         StartWrite(&out_);
     }
 
