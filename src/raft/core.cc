@@ -57,14 +57,18 @@ Core::Core(Options options, Rng rng, HardState hard, LogStart start, Instant now
       log_(start),
       commit_(std::max({start.base, start.applied, std::min(hard.commit, start.last)})),
       handed_out_(std::max(start.base, start.applied)),
-      applied_(handed_out_),
-      repair_through_(start.repair_through) {
+      applied_(handed_out_) {
     NL_ASSERT(options_.self != kNobody);
     NL_ASSERT(commit_ <= log_.last());
     NL_ASSERT(options_.election_timeout_min <= options_.election_timeout_max);
     NL_ASSERT(hard_.term >= log_.last_term());
     // An answer to a read of an earlier life of this server must not be taken for one of this life.
     next_read_ = rng_.next() >> 1;
+    if (start.repair_through > hard_.repair_through) {
+        hard_.repair_through = start.repair_through;
+        hard_.repair_term = hard_.term;
+    }
+    maybe_end_repair();
     if (hard_.term > Term{0}) {
         // A leader may hold a lease that counts on us: after a restart we no longer know when it
         // was last heard.
@@ -243,9 +247,10 @@ std::optional<Ready> Core::take_ready() {
     ready.install = std::exchange(install_, std::nullopt);
     ready.send_now = std::exchange(out_now_, {});
     ready.append = log_.take_unwritten();
+    maybe_end_repair();
     hard_.commit = commit_;
     const bool vote_changed = hard_.term != hard_taken_.term || hard_.vote != hard_taken_.vote;
-    if (vote_changed || (!ready.append.empty() && hard_.commit != hard_taken_.commit)) {
+    if (vote_changed || (!ready.append.empty() && hard_ != hard_taken_)) {
         ready.hard_state = hard_;
         hard_taken_ = hard_;
     }
@@ -325,6 +330,17 @@ void Core::applied(Index index) {
 void Core::compact(Index through) {
     NL_ASSERT(through <= applied_);
     log_.compact(std::min(through, log_.stable()));
+}
+
+// What was acknowledged before the damage is here again when as much is committed, or when an entry
+// of a later term is: its leader had everything that was committed in earlier terms, and what is
+// committed here came from it.
+void Core::maybe_end_repair() {
+    if (is_repairing() &&
+        (commit_ >= hard_.repair_through || log_.term_at(commit_) > hard_.repair_term)) {
+        hard_.repair_through = Index{0};
+        hard_.repair_term = Term{0};
+    }
 }
 
 void Core::give_up(std::string why) {

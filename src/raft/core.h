@@ -87,9 +87,8 @@ struct LogStart {
     Index last;
     /// The membership entries in (base, last].
     std::vector<MembershipAt> memberships;
-    /// After damage: the highest entry this server may have acknowledged before. It neither votes
-    /// nor campaigns until as much is committed again, because its missing entries may be what made
-    /// a quorum. 0: none.
+    /// Damage was found: the highest entry this server may have acknowledged before
+    /// (HardState::repair_through). 0: none.
     Index repair_through;
 };
 
@@ -334,7 +333,8 @@ private:
     void on_vote_response(const Message& m);
     void on_timeout_now(const Message& m);
     bool may_lead() const;
-    bool is_repairing() const { return commit_ < repair_through_; }
+    bool is_repairing() const { return hard_.repair_through > Index{0}; }
+    void maybe_end_repair();
     bool leader_is_fresh() const;
     bool is_up_to_date(const Message& m) const;
     void reset_election_deadline();
@@ -405,7 +405,6 @@ private:
     /// Committed entries up to here were given to the owner, and up to there it has applied them.
     Index handed_out_;
     Index applied_;
-    Index repair_through_;
     /// The snapshot that is being installed: nothing is handed out meanwhile.
     std::optional<Index> installing_;
     std::optional<Snapshot> install_;

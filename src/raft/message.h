@@ -80,8 +80,13 @@ struct HardState {
     Term term;
     ServerId vote;
     Index commit;
+    /// After damage to the log: the highest entry this server may have acknowledged, and the term
+    /// it was in. Until it is whole again it neither votes nor campaigns, and a restart must not
+    /// make it forget that. 0: whole.
+    Index repair_through;
+    Term repair_term;
 
-    NL_FIELDS(HardState, (1, term), (2, vote), (3, commit))
+    NL_FIELDS(HardState, (1, term), (2, vote), (3, commit), (4, repair_through), (5, repair_term))
 };
 
 enum class MessageKind : unsigned char {

@@ -27,8 +27,18 @@ struct HardStateBody {
     ServerId vote;
     Index commit;
     std::uint64_t sequence{0};
+    Index repair_through;
+    Term repair_term;
 
-    NL_FIELDS(HardStateBody, (1, term), (2, vote), (3, commit), (4, sequence))
+    NL_FIELDS(
+        HardStateBody,
+        (1, term),
+        (2, vote),
+        (3, commit),
+        (4, sequence),
+        (5, repair_through),
+        (6, repair_term)
+    )
 };
 
 void put_u32(Bytes& out, std::uint32_t v) {
@@ -117,6 +127,8 @@ Bytes encode_hard_state(const StoredHardState& stored) {
         .vote = stored.hard.vote,
         .commit = stored.hard.commit,
         .sequence = stored.sequence,
+        .repair_through = stored.hard.repair_through,
+        .repair_term = stored.hard.repair_term,
     };
     return seal({}, {}, encode(body));
 }
@@ -128,7 +140,14 @@ Result<StoredHardState> decode_hard_state(BytesView bytes) {
     }
     NL_TRY(const auto parsed, decode<HardStateBody>(*body));
     return StoredHardState{
-        .hard = {.term = parsed.term, .vote = parsed.vote, .commit = parsed.commit},
+        .hard =
+            {
+                .term = parsed.term,
+                .vote = parsed.vote,
+                .commit = parsed.commit,
+                .repair_through = parsed.repair_through,
+                .repair_term = parsed.repair_term,
+            },
         .sequence = parsed.sequence,
     };
 }

@@ -1,0 +1,224 @@
+// What a single core does with single inputs, where a whole group would hide it.
+#include "raft/core.h"
+
+#include <gtest/gtest.h>
+
+namespace nl::raft {
+namespace {
+
+constexpr ServerId kSelf{1};
+constexpr ServerId kPeer{2};
+constexpr ServerId kThird{3};
+
+Membership three() {
+    Membership out;
+    for (const ServerId id : {kSelf, kPeer, kThird}) {
+        out.put({.id = id, .voter = true, .name = {}, .address = {}, .info = {}});
+    }
+    return out;
+}
+
+LogStart log_of(std::vector<TermRun> runs, std::uint64_t last) {
+    LogStart start;
+    start.base_membership = three();
+    start.runs = std::move(runs);
+    start.last = Index(last);
+    return start;
+}
+
+Core core_of(HardState hard, LogStart start) {
+    return Core({.self = kSelf}, Rng(1), hard, std::move(start), Instant{});
+}
+
+Message from_peer(MessageKind kind, std::uint64_t term) {
+    return {.kind = kind, .from = kPeer, .to = kSelf, .term = Term(term)};
+}
+
+Entry command(std::uint64_t index, std::uint64_t term) {
+    return {
+        .index = Index(index),
+        .term = Term(term),
+        .kind = EntryKind::Command,
+        .request = {},
+        .data = "x"
+    };
+}
+
+Instant at(std::int64_t ms) {
+    return Instant{} + milliseconds(ms);
+}
+
+TEST(Core, AVoteLeavesOnlyWhenItIsDurable) {
+    Core core = core_of({}, log_of({}, 0));
+    core.step(from_peer(MessageKind::VoteRequest, 1), at(1));
+    const auto ready = core.take_ready();
+    ASSERT_TRUE(ready.has_value());
+    EXPECT_TRUE(ready->send_now.empty());
+    ASSERT_TRUE(ready->hard_state.has_value());
+    EXPECT_EQ(ready->hard_state->vote, kPeer);
+    ASSERT_EQ(ready->send_durable.size(), 1u);
+    EXPECT_FALSE(ready->send_durable[0].message.reject);
+}
+
+TEST(Core, AVoteIsGivenOnceATermAndRepeatedToTheSame) {
+    Core core = core_of({}, log_of({}, 0));
+    core.step(from_peer(MessageKind::VoteRequest, 1), at(1));
+    static_cast<void>(core.take_ready());
+    core.step(from_peer(MessageKind::VoteRequest, 1), at(2));
+    EXPECT_FALSE(core.take_ready()->send_durable[0].message.reject);
+    Message other = from_peer(MessageKind::VoteRequest, 1);
+    other.from = kThird;
+    core.step(other, at(3));
+    EXPECT_TRUE(core.take_ready()->send_durable[0].message.reject);
+}
+
+TEST(Core, AShorterLogGetsNoVote) {
+    Core core = core_of({.term = Term(2)}, log_of({{Index(1), Term(2)}}, 5));
+    Message m = from_peer(MessageKind::VoteRequest, 9);
+    m.index = Index(4);
+    m.log_term = Term(2);
+    core.step(m, at(500));
+    EXPECT_TRUE(core.take_ready()->send_durable[0].message.reject);
+}
+
+TEST(Core, NobodyIsElectedAgainstALeaderThatIsAlive) {
+    Core core = core_of({}, log_of({}, 0));
+    core.step(from_peer(MessageKind::HeartbeatRequest, 1), at(10));
+    static_cast<void>(core.take_ready());
+    Message m = from_peer(MessageKind::VoteRequest, 5);
+    m.from = kThird;
+    core.step(m, at(100));
+    EXPECT_FALSE(core.take_ready().has_value());
+    EXPECT_EQ(core.term(), Term(1));
+    m.transfer = true;  // Unless the leader itself wished for it.
+    core.step(m, at(101));
+    EXPECT_FALSE(core.take_ready()->send_durable[0].message.reject);
+}
+
+TEST(Core, TheEndOfAWriteDoesNotVouchForWhatReplacedIt) {
+    Core core = core_of({.term = Term(1)}, log_of({}, 0));
+    Message first = from_peer(MessageKind::AppendRequest, 1);
+    first.entries = {command(1, 1), command(2, 1)};
+    core.step(first, at(1));
+    const auto one = core.take_ready();
+    Message second = from_peer(MessageKind::AppendRequest, 2);
+    second.index = Index(1);
+    second.log_term = Term(1);
+    second.entries = {command(2, 2)};
+    core.step(second, at(2));
+    const auto two = core.take_ready();
+    core.persisted(*one->persist, at(3));
+    EXPECT_EQ(core.status().stable, Index(1));
+    core.persisted(*two->persist, at(4));
+    EXPECT_EQ(core.status().stable, Index(2));
+}
+
+TEST(Core, AnAcknowledgementOfADoubledAppendWaitsForTheWriteBeforeIt) {
+    Core core = core_of({.term = Term(1)}, log_of({}, 0));
+    Message m = from_peer(MessageKind::AppendRequest, 1);
+    m.entries = {command(1, 1)};
+    core.step(m, at(1));
+    const auto first = core.take_ready();
+    ASSERT_TRUE(first->persist.has_value());
+    core.step(m, at(2));
+    const auto again = core.take_ready();
+    // Nothing new to write, but what it says rests on a write under way: it is not in send_now.
+    EXPECT_FALSE(again->persist.has_value());
+    EXPECT_TRUE(again->send_now.empty());
+    EXPECT_EQ(again->send_durable.size(), 1u);
+}
+
+TEST(Core, AServerBeingRepairedNeitherVotesNorStandsEvenAfterARestart) {
+    LogStart start = log_of({{Index(1), Term(2)}}, 3);
+    start.repair_through = Index(8);
+    Core core = core_of({.term = Term(2)}, start);
+    EXPECT_TRUE(core.status().repairing);
+    core.tick(at(2000));
+    EXPECT_EQ(core.status().role, Role::Follower);
+    Message m = from_peer(MessageKind::AppendRequest, 2);
+    m.index = Index(3);
+    m.log_term = Term(2);
+    m.entries = {command(4, 2), command(5, 2)};
+    m.commit = Index(5);
+    core.step(m, at(2001));
+    const auto ready = core.take_ready();
+    ASSERT_TRUE(ready->hard_state.has_value());
+    // Restarted with a log that is whole as far as it goes.
+    Core later = core_of(*ready->hard_state, log_of({{Index(1), Term(2)}}, 5));
+    EXPECT_TRUE(later.status().repairing);
+    Message vote = from_peer(MessageKind::VoteRequest, 7);
+    vote.index = Index(5);
+    vote.log_term = Term(2);
+    later.step(vote, at(500));
+    EXPECT_TRUE(later.take_ready()->send_durable[0].message.reject);
+    // An entry of a later term comes from a leader that had everything.
+    Message rest = from_peer(MessageKind::AppendRequest, 7);
+    rest.index = Index(5);
+    rest.log_term = Term(2);
+    rest.entries = {command(6, 7)};
+    rest.commit = Index(6);
+    later.step(rest, at(501));
+    static_cast<void>(later.take_ready());
+    EXPECT_FALSE(later.status().repairing);
+}
+
+TEST(Core, ALeaderCommitsNoEntryOfAnEarlierTermByCounting) {
+    Core core = core_of({.term = Term(2)}, log_of({{Index(1), Term(2)}}, 2));
+    core.tick(at(1000));
+    static_cast<void>(core.take_ready());
+    core.step(from_peer(MessageKind::PreVoteResponse, 3), at(1001));
+    const auto campaign = core.take_ready();
+    core.persisted(*campaign->persist, at(1002));
+    core.step(from_peer(MessageKind::VoteResponse, 3), at(1003));
+    const auto lead = core.take_ready();
+    ASSERT_EQ(core.status().role, Role::Leader);
+    Message m = from_peer(MessageKind::AppendResponse, 3);
+    m.index = Index(2);
+    core.step(m, at(1004));
+    EXPECT_EQ(core.commit(), Index(0));
+    core.persisted(*lead->persist, at(1005));
+    m.index = Index(3);
+    core.step(m, at(1006));
+    EXPECT_EQ(core.commit(), Index(3));
+}
+
+TEST(Core, NonsenseFromOutsideChangesNothing) {
+    Core core = core_of({.term = Term(1)}, log_of({}, 0));
+    Message gap = from_peer(MessageKind::AppendRequest, 1);
+    gap.entries = {command(3, 1)};
+    core.step(gap, at(1));
+    Message unknown = from_peer(static_cast<MessageKind>(200), 9);
+    core.step(unknown, at(2));
+    Message membership = from_peer(MessageKind::AppendRequest, 1);
+    membership.entries = {command(1, 1)};
+    membership.entries[0].kind = EntryKind::Membership;
+    membership.entries[0].data = "\xff\xff\xff";
+    core.step(membership, at(3));
+    Message elsewhere = from_peer(MessageKind::AppendRequest, 5);
+    elsewhere.to = kThird;
+    core.step(elsewhere, at(4));
+    EXPECT_EQ(core.term(), Term(1));
+    EXPECT_EQ(core.last(), Index(0));
+}
+
+TEST(Core, ARandomMessageSurvivesEncoding) {
+    Rng rng(4);
+    for (int i = 0; i < 200; ++i) {
+        Message m = from_peer(static_cast<MessageKind>(1 + rng.below(12)), rng.below(1000));
+        m.index = Index(rng.next() >> rng.below(64));
+        m.reject = rng.chance(1, 2);
+        m.round = rng.next();
+        for (std::uint64_t n = rng.below(4); n > 0; --n) {
+            m.entries.push_back(command(rng.below(100), rng.below(100)));
+        }
+        if (rng.chance(1, 3)) {
+            m.membership = three();
+        }
+        const auto back = decode<Message>(encode(m));
+        ASSERT_TRUE(back.has_value());
+        EXPECT_EQ(*back, m);
+    }
+}
+
+}  // namespace
+}  // namespace nl::raft
