@@ -123,6 +123,7 @@ std::span<const Route> routes() {
         const auto add = [&all](std::span<const Route> rows) {
             all.insert(all.end(), rows.begin(), rows.end());
         };
+        add(job_parse_routes());
         add(job_plan_routes());
         add(job_write_routes());
         add(job_routes());

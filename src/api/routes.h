@@ -75,6 +75,7 @@ std::string openapi_json(std::string_view version);
 
 // Rows of each file, in the order of http_api.md.
 std::span<const Route> job_routes();
+std::span<const Route> job_parse_routes();
 std::span<const Route> job_plan_routes();
 std::span<const Route> job_write_routes();
 std::span<const Route> node_routes();

@@ -348,6 +348,21 @@ TEST(Jobs, RegisterRefusesWithNomadsTexts) {
         text("/v1/jobs", job_json("web", R"(,"Namespace":"nowhere")")),
         "500 job \"web\" is in nonexistent namespace \"nowhere\""
     );
+    EXPECT_EQ(
+        text("/v1/jobs", R"({"Job":{"ID":"x","Name":"x","Type":"batch"}})"),
+        "500 1 error occurred:\n\t* Missing job task groups\n\n"
+    );
+    EXPECT_EQ(
+        text("/v1/jobs", job_json("pri", R"(,"Priority":500)")),
+        "500 1 error occurred:\n\t* job priority must be between [1, 100]\n\n"
+    );
+    const Value checked = parsed(
+        rig.ask("PUT", "/v1/validate/job", R"({"Job":{"ID":"bad","Name":"bad","Type":"what"}})")
+    );
+    EXPECT_EQ(
+        *checked.as_map()->at("Error").as_string(),
+        "2 errors occurred:\n\t* Invalid job type: \"what\"\n\t* Missing job task groups\n\n"
+    );
     rig.register_job(job_json("web"));
     EXPECT_EQ(
         text("/v1/jobs", job_json("web", R"(,"Type":"batch")")),
