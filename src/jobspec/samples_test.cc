@@ -3,6 +3,7 @@
 
 #include "jobspec/canonicalize.h"
 #include "jobspec/jobspec.h"
+#include "jobspec/validate.h"
 #include "wire/json.h"
 #include "wire/value_json.h"
 
@@ -143,6 +144,14 @@ TEST(Samples, AgreeWithTheReference) {
         EXPECT_EQ(difference(at(*recorded, "parse"), wire::to_value(job), ""), "") << name;
         canonicalize(job);
         EXPECT_EQ(difference(at(*recorded, "canonical"), wire::to_value(job), ""), "") << name;
+
+        // The answer to the reference's own reading of the file.
+        const auto theirs = wire::from_value<model::JobSpec>(at(*recorded, "parse"));
+        ASSERT_TRUE(theirs) << name << ": " << theirs.error().message;
+        const Findings found = validate(to_job(*theirs));
+        const Value& answer = at(*recorded, "validate");
+        EXPECT_EQ(errors_text(found.errors), *at(answer, "Error").as_string()) << name;
+        EXPECT_EQ(warnings_text(found.warnings), *at(answer, "Warnings").as_string()) << name;
     }
     EXPECT_GT(seen, 20U);
 }
