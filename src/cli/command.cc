@@ -237,7 +237,9 @@ std::string group_synopsis(std::string_view path) {
 }
 
 std::string command_help(const Command& command, std::string_view program) {
-    std::string out = fmt::format("Usage: {} {} {}\n", program, command.path, command.usage);
+    std::string out = fmt::format(
+        "Usage: {} {}{}{}\n", program, command.path, command.usage.empty() ? "" : " ", command.usage
+    );
     if (!command.aliases.empty()) {
         out += "Also:";
         for (const std::string& alias : command.aliases) {

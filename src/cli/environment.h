@@ -6,6 +6,7 @@
 #include "agent/agent_main.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "base/value.h"
 #include "cli/http.h"
 #include "io/grpc/seed_client.h"
 
@@ -15,15 +16,35 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace nl::cli {
+
+/// A job file with what belongs to it.
+struct JobText {
+    std::string source;
+    /// Its name in messages.
+    std::string filename;
+    /// Name and content of each -var-file.
+    std::vector<std::pair<std::string, std::string>> variable_files;
+    std::vector<std::pair<std::string, std::string>> variable_flags;
+    /// Refuse variables that the job does not declare.
+    bool strict{true};
+};
+
+struct ParsedJob {
+    /// As the API takes it; what the file leaves open is null.
+    Value job;
+    std::vector<std::string> warnings;
+};
 
 struct Environment {
     std::function<void(std::string_view)> out;
     std::function<void(std::string_view)> err;
     /// An environment variable; nothing when it is unset.
     std::function<std::optional<std::string>(const std::string&)> variable;
+    std::function<StringMap(std::string_view)> variables_with_prefix;
     bool in_is_terminal{false};
     /// Standard input is a pipe or a file.
     bool in_has_data{false};
@@ -42,6 +63,8 @@ struct Environment {
     std::function<Result<void>(const std::string&, std::string_view)> write_file;
     std::function<bool(const std::string&)> file_exists;
 
+    std::function<Result<ParsedJob>(const JobText&)> parse_job;
+
     std::function<Result<std::unique_ptr<Http>>(const HttpOptions&)> connect_http;
     /// The seed's SchedulerService; nothing is sent yet.
     std::function<Result<std::unique_ptr<io::SeedClient>>(io::SeedClient::Options)> connect_seed;
@@ -55,6 +78,10 @@ struct Environment {
 
 /// The largest job file, variable file or payload that is read.
 constexpr std::size_t kMaxInputBytes = 64 * 1024 * 1024;
+
+/// Reads HCL on this machine, with the environment's files, variables and time. Errors:
+/// InvalidArgument, one line a mistake with its place.
+Result<ParsedJob> parse_job_here(const Environment& environment, const JobText& text);
 
 /// The process's own streams, variables, clock, files and network; without `run_agent`,
 /// `run_server` and `programs`, which main() adds.

@@ -147,7 +147,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
         const std::size_t distance = above[columns - 1];
         const std::size_t limit = std::max<std::size_t>(1, std::max(word.size(), columns - 1) / 3);
         // Two unrelated one-letter flags are a single edit apart; suggesting one helps nobody.
-        if (distance > limit || distance >= std::max<std::size_t>(candidate.size(), 2)) {
+        if (distance > limit || distance >= std::max(word.size(), candidate.size())) {
             continue;
         }
         if (best.empty() || distance < best_distance) {

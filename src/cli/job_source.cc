@@ -4,11 +4,13 @@ namespace nl::cli {
 
 namespace {
 
-Value::Map variable_flags(const std::vector<std::string>& flags) {
-    Value::Map out;
+std::vector<std::pair<std::string, std::string>> variable_flags(
+    const std::vector<std::string>& flags
+) {
+    std::vector<std::pair<std::string, std::string>> out;
     for (const std::string& flag : flags) {
         const auto equals = flag.find('=');
-        out.insert_or_assign(
+        out.emplace_back(
             flag.substr(0, equals), equals == std::string::npos ? "" : flag.substr(equals + 1)
         );
     }
@@ -50,33 +52,21 @@ Result<Value> from_json(const std::string& text) {
     return whole;
 }
 
-// The server's parser takes variables as the text of a variables file.
-std::string variables_text(const std::string& files, const Value::Map& flags) {
-    std::string out = files;
-    for (const auto& [name, value] : flags) {
-        const std::string text = Doc(value).text();
-        const bool literal = parse_integer(text).has_value() || text == "true" || text == "false" ||
-                             text.starts_with('[') || text.starts_with('{');
-        out += fmt::format(
-            "{} = {}\n", name, literal ? text : write_json(Value(text), JsonStyle::Compact)
+Result<Value> from_hcl(const Context& context, JobText text) {
+    const std::string name = text.filename;
+    auto parsed = context.env().parse_job(text);
+    if (!parsed) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            "Error parsing job file from {}:\n{}",
+            name,
+            parsed.error().message
         );
     }
-    return out;
-}
-
-Result<Value> parse_hcl(
-    Api& api, const std::string& text, const std::string& files, const Value::Map& flags
-) {
-    auto parsed = api.post(
-        api_path({"jobs", "parse"}),
-        {},
-        Value::Map{
-            {"JobHCL", text},
-            {"Variables", variables_text(files, flags)},
-            {"Canonicalize", false},
-        }
-    );
-    return parsed;
+    for (const std::string& warning : parsed->warnings) {
+        context.ui().warn(warning);
+    }
+    return std::move(parsed->job);
 }
 
 }  // namespace
@@ -101,19 +91,30 @@ std::optional<JobSource> read_job(Context& context, Api& api, const std::string&
         context.fail("Error getting job struct: {}", text.error().message);
         return std::nullopt;
     }
-    const Value::Map flags = variable_flags(context.flags().list("var"));
-    std::string files;
+    JobText hcl{
+        .source = *text,
+        .filename = path == "-" ? "stdin" : path,
+        .variable_files = {},
+        .variable_flags = variable_flags(context.flags().list("var")),
+        .strict = context.on("hcl2-strict")
+    };
+    std::string contents;
     for (const std::string& file : context.flags().list("var-file")) {
-        const auto part = context.env().read_file(file);
+        auto part = context.env().read_file(file);
         if (!part) {
             context.fail("Error getting job struct: {}", part.error().message);
             return std::nullopt;
         }
-        files += *part + "\n";
+        contents += *part + "\n";
+        hcl.variable_files.emplace_back(file, std::move(*part));
+    }
+    Value::Map flags;
+    for (const auto& [name, value] : hcl.variable_flags) {
+        flags.insert_or_assign(name, value);
     }
     const bool json = context.on("json");
     JobSource out;
-    auto job = json ? from_json(*text) : parse_hcl(api, *text, files, flags);
+    auto job = json ? from_json(*text) : from_hcl(context, std::move(hcl));
     if (!job) {
         context.fail("Error getting job struct: {}", job.error().message);
         return std::nullopt;
@@ -122,8 +123,8 @@ std::optional<JobSource> read_job(Context& context, Api& api, const std::string&
     out.submission = Value::Map{
         {"Source", *text},
         {"Format", json ? "json" : "hcl2"},
-        {"VariableFlags", flags.empty() ? Value() : Value(flags)},
-        {"Variables", files},
+        {"VariableFlags", flags.empty() ? Value() : Value(std::move(flags))},
+        {"Variables", std::move(contents)},
     };
     if (Value::Map* map = out.job.as_map()) {
         const std::string own = Doc(out.job)["Namespace"].text();

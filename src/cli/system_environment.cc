@@ -191,6 +191,9 @@ Environment system_environment() {
         struct stat found{};
         return ::stat(path.c_str(), &found) == 0;
     };
+    out.parse_job = [files_and_time = out](const JobText& text) {
+        return parse_job_here(files_and_time, text);
+    };
     out.connect_http = connect_http;
     out.connect_seed = [](io::SeedClient::Options options) {
         return io::SeedClient::create(std::move(options));

@@ -355,7 +355,10 @@ Result<std::string> go_printf(const std::vector<Value>& arguments) {
                 .value_or(0),
             1000
         ));
-        if (text.size() < width) {
+        const bool zeros = options.starts_with('0') && verb != 's';
+        if (text.size() < width && zeros) {
+            text.insert(text.starts_with('-') ? 1 : 0, width - text.size(), '0');
+        } else if (text.size() < width) {
             left ? text.append(width - text.size(), ' ') : text.insert(0, width - text.size(), ' ');
         }
         out += text;
