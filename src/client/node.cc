@@ -472,7 +472,11 @@ void Node::serve(const server::Call& call, Effects& out) {
         return;
     }
     open_calls_.insert(call.call);
-    out.reads.push_back({call.call, request, request.method == AllocStats ? running_tasks(request.alloc_id) : std::vector<TaskId>{}});
+    out.reads.push_back(
+        {call.call,
+         request,
+         request.method == AllocStats ? running_tasks(request.alloc_id) : std::vector<TaskId>{}}
+    );
 }
 
 void Node::handle(const ReadEnded& event, Effects& out) {
