@@ -90,6 +90,7 @@ std::span<const Route> status_routes();
 std::span<const Route> search_routes();
 std::span<const Route> operator_routes();
 std::span<const Route> service_routes();
+std::span<const Route> volume_routes();
 std::span<const Route> event_routes();
 std::span<const Route> dashboard_routes();
 

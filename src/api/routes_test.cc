@@ -140,6 +140,78 @@ TEST(Routes, StatusFollowsTheEndingOfSomeTexts) {
     EXPECT_EQ(text_response(500, "other").status, 500);
 }
 
+TEST(Routes, NoRequestCrashes) {
+    // Any path of the table with any parameters and bodies gives an answer, a wait or a stream.
+    ClusterRig rig;
+    const Uuid node = rig.add_node("n1");
+    rig.register_job(job_json("web"));
+    const Uuid alloc = rig.place("web", node);
+    const std::vector<std::string> words{
+        "web", alloc.str(), node.str(), "default", "x", "a/b", "", "%", "-1", "\xff", "all"
+    };
+    const std::vector<std::string> parameters{
+        "prefix", "filter", "index",  "wait",    "per_page", "next_token", "namespace", "task",
+        "type",   "path",   "offset", "limit",   "version",  "diffs",      "choose",    "topic",
+        "cas",    "purge",  "id",     "address", "node_id",  "resources",  "pretty",    "reverse"
+    };
+    const std::vector<std::string> values{
+        "",
+        "1",
+        "-1",
+        "true",
+        "abcd",
+        "*",
+        "Type == x",
+        "Type is",
+        "99999999999999999999",
+        "1s",
+        "stdout",
+        "web",
+        "t",
+        "default.web",
+        "Job:web",
+        "1|k"
+    };
+    const std::vector<std::string> bodies{
+        "",
+        "{}",
+        "null",
+        "[]",
+        "{",
+        "\"x\"",
+        job_json("web"),
+        R"({"Job":null})",
+        R"({"Job":[]})",
+        R"({"JobID":"web","JobVersion":-5})",
+        R"({"Count":-1,"Target":{"Group":"g"}})",
+        R"({"Name":"dev","Meta":{"a":1}})",
+        R"({"DrainSpec":{"Deadline":"x"}})",
+        R"({"command":"a","Task":"t","Signal":9})",
+        R"({"Prefix":"w","Context":"all"})"
+    };
+    Rng rng(7);
+    const auto pick = [&](const std::vector<std::string>& list) {
+        return list[rng.below(list.size())];
+    };
+    const auto all = routes();
+    constexpr const char* kMethods[] = {"GET", "PUT", "POST", "DELETE", "HEAD", "PATCH"};
+    for (int round = 0; round < 20'000; ++round) {
+        std::string path(all[rng.below(all.size())].pattern);
+        for (std::size_t at = path.find('{'); at != std::string::npos; at = path.find('{')) {
+            path.replace(at, path.find('}') - at + 1, pick(words));
+        }
+        Request request = ClusterRig::request(kMethods[rng.below(6)], path, pick(bodies));
+        for (std::uint64_t i = rng.below(4); i > 0; --i) {
+            request.query.push_back({pick(parameters), pick(values)});
+        }
+        const Outcome outcome = rig.settle(rig.handle(request));
+        if (const auto* response = std::get_if<Response>(&outcome)) {
+            EXPECT_GE(response->status, 200) << request.method << " " << path;
+            EXPECT_LT(response->status, 600) << request.method << " " << path;
+        }
+    }
+}
+
 // ---- reading
 
 TEST(Reading, BadParametersGiveNomadsTexts) {

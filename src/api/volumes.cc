@@ -1,0 +1,202 @@
+// Routes that read volumes, plugins and scaling policies. Source: Nomad HTTP API, 6 and 13.
+#include "api/listing.h"
+#include "api/params.h"
+#include "api/reading.h"
+#include "api/routes.h"
+#include "api/status.h"
+#include "model/csi.h"
+#include "model/host_volume.h"
+#include "wire/json_codec.h"
+
+namespace nl::api {
+namespace {
+
+using state::TableId;
+
+model::HostVolumeStub volume_stub(const model::HostVolume& volume) {
+    model::HostVolumeStub out;
+    out.id = volume.id;
+    out.namespace_ = volume.namespace_;
+    out.name = volume.name;
+    out.plugin_id = volume.plugin_id;
+    out.node_id = volume.node_id;
+    out.node_pool = volume.node_pool;
+    out.capacity_bytes = volume.capacity_bytes;
+    out.state = volume.state;
+    out.create_index = volume.create_index;
+    out.create_time = volume.create_time;
+    out.modify_index = volume.modify_index;
+    out.modify_time = volume.modify_time;
+    return out;
+}
+
+Outcome host_volumes(const Request& request, const Context& context) {
+    return read(
+        request,
+        context,
+        [ns = namespace_of(request),
+         node = text_param(request, "node_id"),
+         pool = text_param(request, "node_pool")](
+            const Context& c, const ReadOptions& options
+        ) -> Result<Look> {
+            std::vector<const model::HostVolume*> rows;
+            for (const auto& volume : c.state.host_volumes()) {
+                if (in_namespace(ns, volume.namespace_) && volume.id.starts_with(options.prefix) &&
+                    (node.empty() || volume.node_id == node) &&
+                    (pool.empty() || volume.node_pool == pool)) {
+                    rows.push_back(&volume);
+                }
+            }
+            NL_TRY(
+                Look look,
+                list_page(
+                    rows,
+                    options,
+                    TokenKind::Text,
+                    [](const auto* row) { return SortToken{0, row->namespace_ + "." + row->id}; },
+                    [](const auto* row) { return wire::to_value(*row); },
+                    [](std::string& out, const auto* row) {
+                        wire::append_json(out, volume_stub(*row));
+                    }
+                )
+            );
+            look.index = c.state.table_index(TableId::HostVolumes);
+            look.keys = {watch_list(TableId::HostVolumes, ns)};
+            return look;
+        }
+    );
+}
+
+Outcome volumes(const Request& request, const PathValues&, const Context& context) {
+    const std::string type = text_param(request, "type");
+    if (type == "host") {
+        return host_volumes(request, context);
+    }
+    if (!type.empty() && type != "csi") {
+        return text_response(404, "resource not found");
+    }
+    // No way of registering a CSI volume exists yet, so there is none to list.
+    return read(request, context, [](const Context& c, const ReadOptions&) -> Result<Look> {
+        return Look{
+            json_response("[]"),
+            c.state.table_index(TableId::CsiVolumes),
+            {state::watch_table(TableId::CsiVolumes)},
+            {}
+        };
+    });
+}
+
+Outcome plugins(const Request& request, const PathValues&, const Context& context) {
+    if (text_param(request, "type") != "csi") {
+        return text_response(404, "resource not found");
+    }
+    return read(request, context, [](const Context& c, const ReadOptions&) -> Result<Look> {
+        return Look{
+            json_response("[]"),
+            c.state.table_index(TableId::CsiPlugins),
+            {state::watch_table(TableId::CsiPlugins)},
+            {}
+        };
+    });
+}
+
+Outcome policies(const Request& request, const PathValues&, const Context& context) {
+    return read(
+        request,
+        context,
+        [ns = namespace_of(request),
+         job = text_param(request, "job"),
+         type = text_param(request, "type")](
+            const Context& c, const ReadOptions& options
+        ) -> Result<Look> {
+            std::vector<const model::ScalingPolicy*> rows;
+            for (const auto& policy : c.state.scaling_policies()) {
+                const auto target = [&](std::string_view key) {
+                    const auto found = policy.target.find(key);
+                    return found == policy.target.end() ? std::string() : found->second;
+                };
+                if (in_namespace(ns, target("Namespace")) &&
+                    (job.empty() || target("Job") == job) &&
+                    (type.empty() || policy.type == type) &&
+                    policy.id.starts_with(options.prefix)) {
+                    rows.push_back(&policy);
+                }
+            }
+            NL_TRY(
+                Look look,
+                list_page(
+                    rows,
+                    options,
+                    TokenKind::Text,
+                    [](const auto* row) { return SortToken{0, row->id}; },
+                    [](const auto* row) { return wire::to_value(*row); },
+                    [](std::string& out, const auto* row) {
+                        model::ScalingPolicyListStub stub;
+                        stub.id = row->id;
+                        stub.enabled = row->enabled;
+                        stub.type = row->type;
+                        stub.target = row->target;
+                        stub.create_index = row->create_index;
+                        stub.modify_index = row->modify_index;
+                        wire::append_json(out, stub);
+                    }
+                )
+            );
+            look.index = c.state.table_index(TableId::ScalingPolicies);
+            look.keys = {state::watch_table(TableId::ScalingPolicies)};
+            return look;
+        }
+    );
+}
+
+Outcome policy(const Request& request, const PathValues& path, const Context& context) {
+    return read(
+        request,
+        context,
+        [id = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
+            const auto* found = c.state.scaling_policy(id);
+            if (found == nullptr) {
+                return missing(c, TableId::ScalingPolicies, "policy not found");
+            }
+            return Look{
+                json_response(wire::to_json(*found)),
+                found->modify_index,
+                {state::watch_table(TableId::ScalingPolicies)},
+                {}
+            };
+        }
+    );
+}
+
+constexpr Route kRoutes[] = {
+    {kGet,
+     "/v1/volumes",
+     Where::Server,
+     "ns:host-volume-read|ns:csi-list-volume",
+     "type node_id node_pool plugin_id",
+     "List volumes.",
+     volumes},
+    {kGet, "/v1/plugins", Where::Server, "plugin:list", "type", "List CSI plugins.", plugins},
+    {kGet,
+     "/v1/scaling/policies",
+     Where::Server,
+     "ns:list-scaling-policies",
+     "job type",
+     "List scaling policies.",
+     policies},
+    {kGet,
+     "/v1/scaling/policy/{id}",
+     Where::Server,
+     "ns:read-scaling-policy",
+     "",
+     "A scaling policy.",
+     policy},
+};
+
+}  // namespace
+
+std::span<const Route> volume_routes() {
+    return kRoutes;
+}
+
+}  // namespace nl::api
