@@ -36,6 +36,12 @@ bool selects_seed_form(std::string_view word) {
     return spec != nullptr && (spec->name == "addr" || spec->name == "output");
 }
 
+// -ojson: a one-letter flag with its value attached, as it may stand before the subcommand.
+bool has_attached_value(std::string_view word) {
+    return word.size() > 2 && (word.starts_with("-a") || word.starts_with("-o")) &&
+           word.find('=') == std::string_view::npos && seed_flag(word) == nullptr;
+}
+
 struct Found {
     std::string path;
     const Command* command{nullptr};
@@ -49,6 +55,11 @@ Found find_command(const Registry& registry, const std::vector<std::string>& wor
     while (i < words.size()) {
         const std::string& word = words[i];
         const bool in_seed_group = std::ranges::find(kSeedGroups, found.path) != kSeedGroups.end();
+        if (in_seed_group && has_attached_value(word)) {
+            found.group_flags.push_back(fmt::format("{}={}", word.substr(0, 2), word.substr(2)));
+            ++i;
+            continue;
+        }
         if (in_seed_group && seed_flag(word) != nullptr) {
             found.group_flags.push_back(word);
             ++i;
