@@ -202,12 +202,7 @@ const AllocDetails& AllocView::details() const {
 }
 
 Map<model::TaskState> AllocView::task_states() const {
-    if (row_->task_states == nullptr) {
-        return {};
-    }
-    auto states = decode<TaskStates>(*row_->task_states);
-    NL_ASSERT(states.has_value());
-    return std::move(states->tasks);
+    return row_->task_states.tasks();
 }
 
 model::Allocation AllocView::expand() const {

@@ -6,6 +6,7 @@
 
 #include "model/alloc_list_stub.h"
 #include "model/allocation.h"
+#include "state/packed_states.h"
 #include "state/range.h"
 
 #include <cstdint>
@@ -98,11 +99,6 @@ struct AllocDetails {
     )
 };
 
-struct TaskStates {
-    Map<model::TaskState> tasks{};
-    NL_FIELDS(TaskStates, (1, tasks))
-};
-
 struct AllocRow {
     Uuid id;
     Uuid eval_id;
@@ -111,8 +107,7 @@ struct AllocRow {
     std::shared_ptr<const NodeTag> node;
     /// Null: every field has its default.
     std::shared_ptr<const AllocDetails> details;
-    /// Encoded TaskStates; null: none reported.
-    std::shared_ptr<const Bytes> task_states;
+    PackedStates task_states;
     /// Shared by the placements of one group in one pass.
     std::shared_ptr<const model::AllocMetric> metrics;
     Index create_index;
@@ -181,7 +176,7 @@ public:
     /// The rest, with its defaults where nothing is set.
     const AllocDetails& details() const;
 
-    bool has_task_states() const { return row_->task_states != nullptr; }
+    bool has_task_states() const { return static_cast<bool>(row_->task_states); }
     Map<model::TaskState> task_states() const;
     /// May be null.
     const model::AllocMetric* metrics() const { return row_->metrics.get(); }

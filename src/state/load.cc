@@ -274,12 +274,11 @@ private:
         if (details != AllocDetails{}) {
             row.details = std::make_shared<const AllocDetails>(std::move(details));
         }
-        if (!record.task_states.bytes.empty()) {
-            if (!decode<TaskStates>(record.task_states.bytes)) {
-                return damaged("has an allocation with damaged task states");
-            }
-            row.task_states = std::make_shared<const Bytes>(std::move(record.task_states.bytes));
+        auto states = PackedStates::from_bytes(record.task_states.bytes);
+        if (!states) {
+            return damaged("has an allocation with damaged task states");
         }
+        row.task_states = std::move(*states);
         row.create_index = record.create_index;
         row.modify_index = record.modify_index;
         row.alloc_modify_index = record.alloc_modify_index;

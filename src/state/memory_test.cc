@@ -23,7 +23,7 @@ TEST(Memory, OfAnAllocation) {
     GTEST_SKIP() << "the sanitizer's allocator counts otherwise";
 #endif
     constexpr std::uint32_t kNodes = 100;
-    constexpr std::uint32_t kEach = 1000;
+    constexpr std::uint32_t kEach = 300;
     World w;
     for (std::uint64_t n = 0; n < kNodes; ++n) {
         w.add_node(n);
@@ -65,7 +65,8 @@ TEST(Memory, OfAnAllocation) {
     const double running = static_cast<double>(in_use() - before - kept_ids) / (kNodes * kEach);
     std::printf("memory per allocation: %.0f bytes placed, %.0f bytes running\n", placed, running);
     EXPECT_LT(placed, 400);
-    EXPECT_LT(running, 600);
+    // The goal is 400; the row's shared part (eval, deployment, creation) is not yet one pointer.
+    EXPECT_LT(running, 480);
 }
 
 }  // namespace

@@ -19,9 +19,7 @@ Alloc record_of(const AllocRow& row) {
     }
     record.desired_description = view.desired_description();
     record.client_description = view.client_description();
-    if (row.task_states != nullptr) {
-        record.task_states.bytes = *row.task_states;
-    }
+    record.task_states.bytes = row.task_states.bytes();
     record.create_index = row.create_index;
     record.modify_index = row.modify_index;
     record.alloc_modify_index = row.alloc_modify_index;

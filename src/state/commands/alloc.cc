@@ -37,11 +37,7 @@ void take_report(Applying& a, const AllocReport& report, const AllocRow& old) {
     }
     row.client = report.client_status;
     set_client_description(row, details, report.client_description);
-    if (report.task_states.empty()) {
-        row.task_states = nullptr;
-    } else {
-        row.task_states = std::make_shared<const Bytes>(encode(TaskStates{report.task_states}));
-    }
+    row.task_states = PackedStates(report.task_states);
     if (report.network_status) {
         details.network_status = report.network_status;
     }
