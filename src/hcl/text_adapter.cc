@@ -180,6 +180,10 @@ std::string changed(std::string_view text, Change change) {
 
 std::string to_upper(std::string_view text) {
     return changed(text, [](char32_t c) {
+        // The sharp s has no capital of its own in the Unicode data that Go's mapping follows.
+        if (c == 0xDF) {
+            return c;
+        }
         return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
     });
 }
