@@ -82,6 +82,7 @@ Replica::Replica(
       sender_(options_.raft.self, options_.stream),
       receiver_(options_.raft.self, options_.stream),
       snapshot_(snapshot),
+      log_begun_(opened.hard.term > Term{0}),
       compacted_(opened.start.base) {
     role_told_.term = opened.hard.term;
     if (opened.needs_reset) {
@@ -175,7 +176,9 @@ void Replica::handle(Inbound& event, Effects& out) {
             if (frame->kind == SnapshotFrameKind::Abort) {
                 sender_.on_frame(*frame, now_, streams);
             }
-            receiver_.on_frame(*frame, core_.commit(), now_, streams);
+            if (log_begun_) {
+                receiver_.on_frame(*frame, core_.commit(), now_, streams);
+            }
         }
         collect(streams, out);
         return;
@@ -203,6 +206,8 @@ void Replica::handle(LogDone& event, Effects& out) {
         send(outbound, out);
     }
     if (done.token) {
+        // The first write of a new server carries its term.
+        log_begun_ = true;
         core_.persisted(*done.token, now_);
     }
 }
@@ -585,7 +590,8 @@ void Replica::expire(Effects& out) {
 void Replica::maybe_take_snapshot(Effects& out) {
     const std::uint64_t due =
         std::max(options_.snapshot_log_bytes_min, snapshot_ ? snapshot_->size : 0);
-    if (!fatal_ && !snapshot_running_ && !installing_ && log_bytes_since_snapshot_ > due) {
+    if (!fatal_ && log_begun_ && !snapshot_running_ && !installing_ &&
+        log_bytes_since_snapshot_ > due) {
         snapshot_running_ = true;
         out.take_snapshot = true;
     }

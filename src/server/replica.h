@@ -323,6 +323,9 @@ private:
     /// The newest durable snapshot.
     std::optional<env::SnapshotMeta> snapshot_;
     bool snapshot_running_{false};
+    /// Term and vote are durable. Before that no snapshot is stored: one without a log would look
+    /// like a lost log.
+    bool log_begun_{false};
     std::optional<env::SnapshotMeta> installing_;
     Index compacted_;
     std::uint64_t log_bytes_since_snapshot_{0};

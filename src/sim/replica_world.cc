@@ -43,6 +43,12 @@ ReplicaGroup::Settings settings_for(std::uint64_t seed, Rng& rng, Weather& weath
     s.network.delay_rare = milliseconds(rng.between(1, 800));
     s.disk_max = milliseconds(rng.between(1, 30));
     s.drift_permille = static_cast<int>(rng.below(40));
+    if (rng.chance(1, 2)) {
+        // Hasty servers: many elections, and many leaders that do not last.
+        s.options.raft.election_timeout_min = milliseconds(rng.between(25, 90));
+        s.options.raft.election_timeout_max = s.options.raft.election_timeout_min * 2;
+        s.options.raft.heartbeat_interval = s.options.raft.election_timeout_min / 3;
+    }
     s.options.raft.lease_reads = rng.chance(1, 2);
     s.options.raft.inflight_messages_max = 1 + rng.below(16);
     s.options.raft.append_bytes_max = 100 + rng.below(5000);
