@@ -466,6 +466,7 @@ public:
 
     Result<void> listen() {
         NL_TRY(const auto credentials, make_server_credentials(options_.tls));
+        hold_callback_threads();
         ::grpc::ServerBuilder builder;
         ::grpc::ResourceQuota quota("nomad-lite");
         quota.Resize(options_.memory_bytes_max);

@@ -158,6 +158,7 @@ private:
 
 Result<std::unique_ptr<PeerClient>> PeerClient::create(std::optional<TlsOptions> tls) {
     NL_TRY(auto settings, make_channel_settings(tls));
+    hold_callback_threads();
     return std::make_unique<Client>(std::move(settings));
 }
 

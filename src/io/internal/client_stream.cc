@@ -4,6 +4,7 @@
 #include "nomad_lite.grpc.pb.h"
 
 #include <grpcpp/alarm.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <chrono>
 #include <deque>
@@ -198,9 +199,35 @@ private:
 
 }  // namespace
 
+void hold_callback_threads() {
+    /// A channel without credentials goes nowhere and needs no socket; a call on it fails at once,
+    /// and has by then taken its share of the threads. Never destroyed.
+    struct Keeper {
+        std::shared_ptr<::grpc::Channel> channel{::grpc::CreateChannel("none", nullptr)};
+        ::grpc::GenericStub stub{channel};
+        ::grpc::ClientContext context;
+        ::grpc::Slice empty;
+        ::grpc::ByteBuffer request{&empty, 1};
+        ::grpc::ByteBuffer response;
+    };
+    static std::once_flag once;
+    std::call_once(once, [] {
+        static Keeper* const keeper = new Keeper();
+        keeper->stub.UnaryCall(
+            &keeper->context,
+            "/none/none",
+            {},
+            &keeper->request,
+            &keeper->response,
+            [](const ::grpc::Status&) {}
+        );
+    });
+}
+
 std::shared_ptr<ClientStream> ClientStream::open(
     const std::shared_ptr<const ChannelSettings>& settings, Options options, Handlers handlers
 ) {
+    hold_callback_threads();
     auto stream = std::make_shared<Stream>(std::move(options), std::move(handlers));
     stream->start(*settings);
     return stream;

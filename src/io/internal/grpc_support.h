@@ -20,6 +20,11 @@ struct ChannelSettings {
     std::shared_ptr<::grpc::Channel> connect(const std::string& address) const;
 };
 
+/// Keeps gRPC's callback threads for as long as the process lives; call it before the first call
+/// with callbacks. Otherwise they end with the last channel, and when that one is dropped by a
+/// callback, a thread waits for itself and goes on with freed memory (seen with 1.51).
+void hold_callback_threads();
+
 Result<std::shared_ptr<::grpc::ServerCredentials>> make_server_credentials(
     const std::optional<TlsOptions>& tls
 );
