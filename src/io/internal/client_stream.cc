@@ -187,8 +187,14 @@ private:
 class Delayed final : public DelayedCall {
 public:
     void start(std::int64_t ms, std::function<void(bool)> callback) {
+        // The alarm keeps what it is given; the callback, which may own the owner of this, goes.
+        const auto once = std::make_shared<std::function<void(bool)>>(std::move(callback));
         alarm_.Set(
-            std::chrono::system_clock::now() + std::chrono::milliseconds(ms), std::move(callback)
+            std::chrono::system_clock::now() + std::chrono::milliseconds(ms),
+            [once](bool due) {
+                const auto run = std::exchange(*once, nullptr);
+                run(due);
+            }
         );
     }
     void cancel() override { alarm_.Cancel(); }
