@@ -4,6 +4,7 @@
 #include "api/params.h"
 #include "api/status.h"
 #include "jobspec/canonicalize.h"
+#include "jobspec/validate.h"
 #include "wire/json.h"
 
 #include <fmt/format.h>
@@ -22,134 +23,14 @@ std::string first_of(std::initializer_list<std::string> texts) {
     return "";
 }
 
-constexpr std::int64_t kPriorityMin = 1;
-constexpr std::int64_t kPriorityMax = 100;
-
-std::vector<std::string> task_problems(const model::Task& task) {
-    std::vector<std::string> out;
-    if (task.name.find_first_of("/\\") != std::string::npos) {
-        out.emplace_back("Task name cannot include slashes");
-    }
-    if (task.driver.empty()) {
-        out.emplace_back("Missing task driver");
-    }
-    if (task.kill_timeout.ns < 0) {
-        out.emplace_back("KillTimeout must be a positive value");
-    }
-    return out;
-}
-
-/// Names of `items` that are absent or there twice; `noun` is "Job task group" or "Task".
-template <class Items>
-void check_names(
-    const Items& items, std::string_view noun, std::string_view kind, std::vector<std::string>& out
-) {
-    for (std::size_t i = 0; i < items.size(); ++i) {
-        if (items[i].name.empty()) {
-            out.push_back(fmt::format("{} {} missing name", noun, i + 1));
-            continue;
-        }
-        for (std::size_t before = 0; before < i; ++before) {
-            if (items[before].name == items[i].name) {
-                out.push_back(fmt::format(
-                    "{} {} redefines '{}' from {} {}", noun, i + 1, items[i].name, kind, before + 1
-                ));
-                break;
-            }
-        }
-    }
-}
-
-std::vector<std::string> group_problems(const model::TaskGroup& group, const model::Job& job) {
-    std::vector<std::string> out;
-    if (group.count < 0) {
-        out.emplace_back("Task group count can't be negative");
-    }
-    if (job.type == "system" && group.count > 1) {
-        out.push_back(fmt::format(
-            "Job task group {} has count {}. Count cannot exceed 1 with system scheduler",
-            group.name,
-            group.count
-        ));
-    }
-    if (group.tasks.empty()) {
-        out.emplace_back("Missing tasks for task group");
-    }
-    check_names(group.tasks, "Task", "task", out);
-    for (const auto& task : group.tasks) {
-        if (const auto problems = task_problems(task); !problems.empty()) {
-            out.push_back(
-                fmt::format("Task {} validation failed: {}", task.name, errors_text(problems))
-            );
-        }
-    }
-    return out;
-}
-
-std::vector<std::string> job_problems(const model::Job& job) {
-    std::vector<std::string> out;
-    const bool known = job.type == "service" || job.type == "batch" || job.type == "system" ||
-                       job.type == "sysbatch";
-    if (!known) {
-        out.push_back(fmt::format("Invalid job type: \"{}\"", job.type));
-    }
-    if (job.id.find(' ') != std::string::npos) {
-        out.emplace_back("Job ID contains a space");
-    }
-    if (job.id.find('\0') != std::string::npos) {
-        out.emplace_back("Job ID contains a null character");
-    }
-    if (job.name.empty()) {
-        out.emplace_back("Missing job name");
-    }
-    if (job.priority < kPriorityMin || job.priority > kPriorityMax) {
-        out.push_back(
-            fmt::format("job priority must be between [{}, {}]", kPriorityMin, kPriorityMax)
-        );
-    }
-    if (job.task_groups.empty()) {
-        out.emplace_back("Missing job task groups");
-    }
-    if (job.periodic && job.type != "batch" && job.type != "sysbatch") {
-        out.emplace_back("Periodic can only be used with \"batch\" or \"sysbatch\" scheduler");
-    }
-    if (job.parameterized_job && job.type != "batch" && job.type != "sysbatch") {
-        out.emplace_back(
-            "Parameterized job can only be used with \"batch\" or \"sysbatch\" scheduler"
-        );
-    }
-    check_names(job.task_groups, "Job task group", "group", out);
-    for (const auto& group : job.task_groups) {
-        if (const auto problems = group_problems(group, job); !problems.empty()) {
-            out.push_back(fmt::format(
-                "Task group {} validation failed: {}", group.name, errors_text(problems)
-            ));
-        }
-    }
-    return out;
-}
-
 }  // namespace
 
 std::string errors_text(const std::vector<std::string>& errors) {
-    std::string out =
-        fmt::format("{} error{} occurred:\n", errors.size(), errors.size() == 1 ? "" : "s");
-    for (const auto& error : errors) {
-        out += "\t* " + error + "\n";
-    }
-    return out + "\n";
+    return jobspec::errors_text(errors);
 }
 
 std::string warnings_text(const std::vector<std::string>& warnings) {
-    if (warnings.empty()) {
-        return "";
-    }
-    std::string out =
-        fmt::format("{} warning{}:\n", warnings.size(), warnings.size() == 1 ? "" : "s");
-    for (const auto& warning : warnings) {
-        out += "\n* " + warning;
-    }
-    return out;
+    return jobspec::warnings_text(warnings);
 }
 
 std::expected<Intake, Response> take_job(
@@ -189,7 +70,9 @@ std::expected<Intake, Response> take_job(
             text_response(400, "Task groups with job type system do not support scaling blocks")
         );
     }
-    out.errors = job_problems(out.job);
+    jobspec::Findings found = jobspec::validate(out.job);
+    out.errors = std::move(found.errors);
+    out.warnings = jobspec::warnings_text(found.warnings);
     return out;
 }
 

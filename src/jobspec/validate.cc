@@ -471,7 +471,7 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
         out.add("Invalid job type: \"{}\"", job.type);
     }
     if (job.priority < 1 || job.priority > options.priority_max) {
-        out.add("Job priority must be between [1, {}]", options.priority_max);
+        out.add("job priority must be between [1, {}]", options.priority_max);
     }
     if (job.datacenters.empty() && !job.multiregion) {
         out.add("Missing job datacenters");
