@@ -373,6 +373,12 @@ void Server::serve(std::uint64_t connection, const FrameHeader& header, std::str
                     return;
                 }
             }
+            if (!removals_.empty()) {
+                fail(
+                    connection, header.id, EBUSY, "control groups of ended tasks are being removed"
+                );
+                return;
+            }
             send(connection, make_frame(Kind::Reply, header.id, ""));
             unlink(kSocketName);
             _exit(0);
@@ -639,7 +645,8 @@ void Server::gate_spoke(Task& task) {
         }
     }
     if (failed) {
-        // It ends by itself at once; nobody is told of that end, and the id is free for another try.
+        // It ends by itself at once; nobody is told of that end, and the id is free for another
+        // try.
         task.destroy = true;
         by_id_.erase(task.id);
     } else {
