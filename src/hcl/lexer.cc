@@ -163,6 +163,21 @@ private:
     }
 
     bool identifier() {
+        // Nearly all names are plain letters.
+        const auto plain = [this](std::size_t n) {
+            const char c = peek(n);
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        };
+        if (plain(0)) {
+            std::size_t n = 1;
+            while (plain(n) || peek(n) == '-' || (peek(n) >= '0' && peek(n) <= '9')) {
+                ++n;
+            }
+            if (static_cast<unsigned char>(peek(n)) < 0x80) {
+                emit(TokenKind::Identifier, n);
+                return true;
+            }
+        }
         const CodePoint first = decode(rest());
         if (first.length == 0 || !is_identifier_start(first.value)) {
             return false;

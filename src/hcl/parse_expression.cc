@@ -28,6 +28,10 @@ constexpr BinaryOperator kBinary[] = {
 };
 
 const BinaryOperator* binary_operator(TokenKind token) {
+    // Most of what follows a value is no operator at all.
+    if (token < TokenKind::Star || token > TokenKind::Or) {
+        return nullptr;
+    }
     for (const BinaryOperator& b : kBinary) {
         if (b.token == token) {
             return &b;

@@ -8,17 +8,18 @@ namespace nl::hcl {
 namespace internal {
 
 TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
-    : diagnostics_(diagnostics) {
-    tokens_.reserve(tokens.size());
-    for (Token& t : tokens) {
+    : tokens_(std::move(tokens)), diagnostics_(diagnostics) {
+    std::size_t kept = 0;
+    for (Token& t : tokens_) {
         if (t.kind == TokenKind::Comment) {
             if (!t.text.ends_with('\n')) {
                 continue;
             }
             t.kind = TokenKind::Newline;
         }
-        tokens_.push_back(t);
+        tokens_[kept++] = t;
     }
+    tokens_.resize(kept);
 }
 
 const Token& TokenParser::peek() {
