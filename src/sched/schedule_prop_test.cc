@@ -161,8 +161,10 @@ TEST(ScheduleProperty, HoldsThroughRandomLives) {
             }
             world.now = world.now + seconds(rng.between(0, 20));
             const model::Evaluation eval = world.evaluation("web", job.type);
-            const model::Plan first = world.plan(eval, seed);
-            EXPECT_EQ(encode(first), encode(world.plan(eval, seed)))
+            // Ids derive from a plan's seed, so every plan has one of its own.
+            const std::uint64_t plan_seed = seed * 1000 + static_cast<std::uint64_t>(step);
+            const model::Plan first = world.plan(eval, plan_seed);
+            EXPECT_EQ(encode(first), encode(world.plan(eval, plan_seed)))
                 << "not deterministic, seed " << seed;
             world.commit(first);
             live_seen += check(world, "web", seed).live;
@@ -190,7 +192,8 @@ TEST(ScheduleProperty, HoldsThroughRandomLives) {
             }
             world.now = world.now + seconds(10);
             const model::Plan plan = world.plan(
-                world.evaluation("web", job.type), seed + static_cast<std::uint64_t>(round)
+                world.evaluation("web", job.type),
+                seed * 1000 + 100 + static_cast<std::uint64_t>(round)
             );
             world.commit(plan);
             check(world, "web", seed);

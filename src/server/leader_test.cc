@@ -71,11 +71,13 @@ TEST(Leader, BatchJobEndsAndStaysDone) {
     EXPECT_TRUE(cluster.live("once").empty());
     EXPECT_EQ(cluster.snapshot().job("default", "once")->status, "dead");
     cluster.advance(minutes(2));
-    EXPECT_EQ(
-        cluster.snapshot().allocs_of_job("default", "once").begin() ==
-            cluster.snapshot().allocs_of_job("default", "once").end(),
-        false
-    );
+    const auto snapshot = cluster.snapshot();
+    std::size_t allocs = 0;
+    for (const state::AllocView alloc : snapshot.allocs_of_job("default", "once")) {
+        EXPECT_EQ(alloc.client_status(), model::AllocClientStatus::Complete);
+        ++allocs;
+    }
+    EXPECT_EQ(allocs, 2U) << "nothing is run a second time";
 }
 
 TEST(Leader, ASilentNodeIsLostAndItsWorkReplaced) {

@@ -1,0 +1,128 @@
+#include "server/plan_applier.h"
+
+#include "sched/testing/world.h"
+
+#include <gtest/gtest.h>
+
+namespace nl::server {
+namespace {
+
+using sched::testing::make_job;
+using sched::testing::make_node;
+using sched::testing::World;
+
+Uuid node_id(std::uint64_t n) {
+    return Uuid::derived(Uuid{}, n);
+}
+
+/// A world with one node that has room for four allocations, and two jobs that want three each.
+struct Contended {
+    explicit Contended(std::int64_t static_port = 0) {
+        world.add_node(make_node(node_id(1), "n1", 2000, 8192));
+        for (const char* id : {"a", "b"}) {
+            model::Job job = make_job(id, "service", static_port == 0 ? 3 : 1);
+            if (static_port != 0) {
+                model::NetworkResource network;
+                network.reserved_ports.push_back({.label = "http", .value = static_port});
+                job.task_groups[0].networks.push_back(network);
+            }
+            world.add_job(job);
+        }
+        // Both decide from the same state.
+        first = world.plan(world.evaluation("a", "service"), 1);
+        second = world.plan(world.evaluation("b", "service"), 2);
+    }
+    World world;
+    model::Plan first;
+    model::Plan second;
+};
+
+TEST(PlanApplier, TwoPlansForOneRoomInOneCommand) {
+    Contended c;
+    ASSERT_EQ(c.first.placements.size(), 3U);
+    ASSERT_EQ(c.second.placements.size(), 3U);
+    PlanApplier applier({});
+    applier.submit(1, c.first);
+    applier.submit(2, c.second);
+    const auto command = applier.take_command(c.world.snapshot(), Ticket{1});
+    ASSERT_TRUE(command);
+    ASSERT_EQ(command->plans.size(), 2U);
+    EXPECT_EQ(command->plans[0].placements.size(), 3U);
+    EXPECT_EQ(command->plans[1].placements.size(), 1U) << "only one more fits";
+    EXPECT_TRUE(command->plans[1].evals.empty()) << "its evaluation goes on";
+    const auto effects = c.world.apply(*command);
+    applier.applied(effects);
+    applier.finished(Ticket{1}, effects.index);
+    const auto outcomes = applier.take_outcomes();
+    ASSERT_EQ(outcomes.size(), 2U);
+    EXPECT_TRUE(outcomes[0].complete);
+    EXPECT_FALSE(outcomes[1].complete);
+    EXPECT_EQ(outcomes[1].result.rejected_placements.size(), 2U);
+    EXPECT_EQ(outcomes[1].result.refresh_index, effects.index);
+    EXPECT_EQ(applier.in_flight(), 0U);
+}
+
+TEST(PlanApplier, WhatIsOnItsWayCountsUntilItIsInTheState) {
+    Contended c;
+    PlanApplier applier({});
+    applier.submit(1, c.first);
+    const state::Snapshot before = c.world.snapshot();
+    const auto flying = applier.take_command(before, Ticket{1});
+    ASSERT_TRUE(flying);
+    applier.submit(2, c.second);
+    const auto next = applier.take_command(before, Ticket{2});
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->plans[0].placements.size(), 1U);
+    // Had the first been lost, its room would be free again.
+    applier.finished(Ticket{1}, fail(ErrorCode::Timeout, "lost"));
+    applier.finished(Ticket{2}, fail(ErrorCode::Timeout, "lost"));
+    for (const auto& outcome : applier.take_outcomes()) {
+        EXPECT_TRUE(outcome.failed);
+    }
+    applier.submit(3, c.second);
+    EXPECT_EQ(applier.take_command(before, Ticket{3})->plans[0].placements.size(), 3U);
+}
+
+TEST(PlanApplier, APortIsGivenOnce) {
+    Contended c(8080);
+    ASSERT_EQ(c.second.placements.size(), 1U);
+    c.world.commit(c.first);
+    PlanApplier applier({});
+    applier.submit(2, c.second);
+    EXPECT_FALSE(applier.take_command(c.world.snapshot(), Ticket{1}));
+    const auto outcomes = applier.take_outcomes();
+    ASSERT_EQ(outcomes.size(), 1U);
+    EXPECT_EQ(outcomes[0].result.rejected_nodes, std::vector<Uuid>{node_id(1)});
+}
+
+TEST(PlanApplier, ANodeThatWentMeanwhileTakesNothing) {
+    Contended c;
+    c.world.set_status(node_id(1), model::NodeStatus::Down);
+    PlanApplier applier({});
+    applier.submit(1, c.first);
+    EXPECT_FALSE(applier.take_command(c.world.snapshot(), Ticket{1}));
+    EXPECT_EQ(applier.placements_rejected(), 3U);
+}
+
+TEST(PlanApplier, AllAtOnceIsAllOrNothing) {
+    Contended c;
+    c.world.commit(c.first);
+    c.second.all_at_once = true;
+    PlanApplier applier({});
+    applier.submit(2, c.second);
+    EXPECT_FALSE(applier.take_command(c.world.snapshot(), Ticket{1}));
+    EXPECT_EQ(applier.take_outcomes().at(0).result.rejected_placements.size(), 3U);
+}
+
+TEST(PlanApplier, CommandsOnTheirWayAreBounded) {
+    Contended c;
+    PlanApplier applier({.max_plans = 1, .max_in_flight = 1});
+    applier.submit(1, c.first);
+    applier.submit(2, c.second);
+    EXPECT_EQ(applier.take_command(c.world.snapshot(), Ticket{1})->plans.size(), 1U);
+    EXPECT_FALSE(applier.take_command(c.world.snapshot(), Ticket{2}));
+    EXPECT_EQ(applier.waiting(), 1U);
+}
+
+}  // namespace
+}  // namespace nl::server
