@@ -47,19 +47,16 @@ Value from_hcl(const hcl::Value& value) {
         }
         return map;
     }
-    switch (value.kind()) {
-        case hcl::Kind::Bool:
-            return value.as_bool();
-        case hcl::Kind::Number:
-            if (const auto whole = value.as_number().as_int()) {
-                return *whole;
-            }
-            return value.as_number().as_double();
-        case hcl::Kind::String:
-            return value.as_string();
-        default:
-            return {};
+    if (value.kind() == hcl::Kind::Bool) {
+        return value.as_bool();
     }
+    if (value.kind() == hcl::Kind::Number) {
+        if (const auto whole = value.as_number().as_int()) {
+            return *whole;
+        }
+        return value.as_number().as_double();
+    }
+    return value.kind() == hcl::Kind::String ? Value(value.as_string()) : Value();
 }
 
 /// Two blocks of one name are one block: later keys win, inner blocks merge likewise.
