@@ -25,6 +25,7 @@ Command deployment_unblock_command();
 Command deployment_promote_command();
 Command eval_list_command();
 Command eval_status_command();
+Command fmt_command();
 Command job_cancel_command();
 Command job_revert_command();
 Command job_start_command();

@@ -46,8 +46,9 @@ struct Environment {
     std::function<std::optional<std::string>(const std::string&)> variable;
     std::function<StringMap(std::string_view)> variables_with_prefix;
     bool in_is_terminal{false};
-    /// Standard input is a pipe or a file.
-    bool in_has_data{false};
+    /// Standard input is a file, or a pipe that says something within that time. An idle pipe, as
+    /// scripts and services inherit them, is no input.
+    std::function<bool(Duration)> input_within;
     bool out_is_terminal{false};
     bool err_is_terminal{false};
 
@@ -72,8 +73,6 @@ struct Environment {
     /// `agent` and `server` run until they are told to stop.
     std::function<int(const agent::AgentArgs&)> run_agent;
     std::function<int(const agent::ServerArgs&)> run_server;
-    /// The guardian and the supervisor of a node: hidden commands by name.
-    std::map<std::string, std::function<int(const std::vector<std::string>&)>> programs;
 };
 
 /// The largest job file, variable file or payload that is read.
@@ -83,8 +82,8 @@ constexpr std::size_t kMaxInputBytes = 64 * 1024 * 1024;
 /// InvalidArgument, one line a mistake with its place.
 Result<ParsedJob> parse_job_here(const Environment& environment, const JobText& text);
 
-/// The process's own streams, variables, clock, files and network; without `run_agent`,
-/// `run_server` and `programs`, which main() adds.
+/// The process's own streams, variables, clock, files and network; without `run_agent`
+/// and `run_server`, which main() adds.
 Environment system_environment();
 
 }  // namespace nl::cli

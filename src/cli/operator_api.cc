@@ -7,6 +7,11 @@ namespace nl::cli {
 
 namespace {
 
+// How long a pipe may take to bring a body: briefly where a body only may come, longer where the
+// method asks for one.
+constexpr Duration kGuessPatience = milliseconds(300);
+constexpr Duration kAskedPatience = seconds(5);
+
 // The shell line that would do the same, without the token's value.
 std::string curl_line(
     const Context& context,
@@ -35,8 +40,8 @@ int run(Context& context) {
     }
     std::string method = context.text("X");
     std::string body;
-    // Only a pipe or a file is a body: an idle terminal or a script's empty input is not.
-    if (context.env().in_has_data && method != "GET" && method != "DELETE") {
+    const Duration patience = method.empty() ? kGuessPatience : kAskedPatience;
+    if (method != "GET" && method != "DELETE" && context.env().input_within(patience)) {
         auto text = context.env().read_file("-");
         if (!text) {
             return context.fail("Error reading standard input: {}", text.error().message);

@@ -26,6 +26,7 @@ Registry make_registry() {
              deployment_promote_command,
              eval_list_command,
              eval_status_command,
+             fmt_command,
              job_cancel_command,
              job_revert_command,
              job_start_command,

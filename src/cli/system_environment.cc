@@ -2,6 +2,7 @@
 #include "io/http/client.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -157,10 +158,32 @@ Environment system_environment() {
         const char* value = std::getenv(name.c_str());
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
+    out.variables_with_prefix = [](std::string_view prefix) {
+        StringMap found;
+        for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+            const std::string_view text(*entry);
+            const auto equals = text.find('=');
+            if (text.starts_with(prefix) && equals != std::string_view::npos) {
+                found.emplace(text.substr(0, equals), text.substr(equals + 1));
+            }
+        }
+        return found;
+    };
     out.in_is_terminal = ::isatty(STDIN_FILENO) == 1;
-    struct stat input{};
-    out.in_has_data =
-        ::fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || S_ISREG(input.st_mode));
+    out.input_within = [](Duration time) {
+        struct stat input{};
+        if (::fstat(STDIN_FILENO, &input) != 0) {
+            return false;
+        }
+        if (S_ISREG(input.st_mode)) {
+            return true;
+        }
+        if (!S_ISFIFO(input.st_mode) && !S_ISSOCK(input.st_mode)) {
+            return false;
+        }
+        pollfd wait{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+        return ::poll(&wait, 1, static_cast<int>(time.ms())) > 0;
+    };
     out.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
     out.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
     out.now = [] {

@@ -115,6 +115,7 @@ Environment fake_environment(FakeWorld& world) {
     out.now = [&world] { return world.now; };
     out.sleep = [&world](Duration time) { world.now = world.now + time; };
     out.utc_offset_seconds = [](WallTime) { return 0; };
+    out.input_within = [&world](Duration) { return world.files.contains("-"); };
     out.read_line = [&world]() -> std::optional<std::string> {
         if (world.input.empty()) {
             return std::nullopt;
