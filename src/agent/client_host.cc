@@ -426,14 +426,8 @@ void ClientHostImpl::send(const server::NodeToServer& frame) {
 }
 
 void ClientHostImpl::end_call(std::uint64_t call, const Result<void>& result) {
-    server::NodeToServer frame;
-    auto& end = frame.call_end.ensure();
-    end.call = call;
-    if (!result) {
-        end.error = static_cast<std::uint64_t>(result.error().code) + 1;
-        end.message = result.error().message;
-    }
-    send(frame);
+    // The node counts what is open and adds the CallEnd, after the data that was sent before.
+    feed(client::ReadEnded{call, result});
 }
 
 Result<model::AllocResourceUsage> ClientHostImpl::alloc_usage(
