@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace nl::raft {
 namespace {
 
@@ -180,6 +182,82 @@ TEST(Core, ALeaderCommitsNoEntryOfAnEarlierTermByCounting) {
     m.index = Index(3);
     core.step(m, at(1006));
     EXPECT_EQ(core.commit(), Index(3));
+}
+
+TEST(Core, AVoteInATermThatWasKnownBeforeIsWrittenToo) {
+    Core core = core_of({}, log_of({}, 0));
+    Message news = from_peer(MessageKind::AppendResponse, 3);
+    core.step(news, at(1));
+    const auto term = core.take_ready();
+    ASSERT_TRUE(term && term->hard_state);
+    EXPECT_EQ(term->hard_state->vote, kNobody);
+    core.step(from_peer(MessageKind::VoteRequest, 3), at(2));
+    const auto vote = core.take_ready();
+    ASSERT_TRUE(vote && vote->hard_state);
+    EXPECT_EQ(vote->hard_state->vote, kPeer);
+    EXPECT_EQ(vote->send_durable.size(), 1u);
+}
+
+/// A leader of term 1 among three, its opening entry written here and sent.
+Core leader_of(bool lease) {
+    Core core({.self = kSelf, .lease_reads = lease}, Rng(1), {}, log_of({}, 0), Instant{});
+    core.tick(at(1000));
+    static_cast<void>(core.take_ready());
+    core.step(from_peer(MessageKind::PreVoteResponse, 1), at(1001));
+    core.persisted(*core.take_ready()->persist, at(1002));
+    core.step(from_peer(MessageKind::VoteResponse, 1), at(1003));
+    core.persisted(*core.take_ready()->persist, at(1004));
+    EXPECT_EQ(core.status().role, Role::Leader);
+    return core;
+}
+
+void acknowledge(Core& core, std::uint64_t index, Instant now) {
+    Message m = from_peer(MessageKind::AppendResponse, 1);
+    m.index = Index(index);
+    core.step(m, now);
+    static_cast<void>(core.take_ready());
+}
+
+TEST(Core, AMembershipChangeWaitsForTheTermsFirstEntryAndForTheChangeBefore) {
+    Core core = leader_of(false);
+    const auto early = core.change_membership(Remove{kThird}, at(1005));
+    ASSERT_FALSE(early.has_value());
+    EXPECT_EQ(early.error().code, ErrorCode::Conflict);
+    acknowledge(core, 1, at(1006));
+    ASSERT_TRUE(core.change_membership(Remove{kThird}, at(1007)).has_value());
+    const auto second = core.change_membership(Demote{kPeer}, at(1008));
+    ASSERT_FALSE(second.has_value());
+    EXPECT_EQ(second.error().code, ErrorCode::Conflict);
+    EXPECT_EQ(core.membership().voters(), 2u);
+}
+
+TEST(Core, ALeaseEndsInTimeAndWithTheFirstStepOfATransfer) {
+    Core core = leader_of(true);
+    acknowledge(core, 1, at(1006));
+    Message beat = from_peer(MessageKind::HeartbeatResponse, 1);
+    beat.round = 1;
+    beat.index = Index(1);
+    core.step(beat, at(1007));
+    static_cast<void>(core.take_ready());
+    ASSERT_TRUE(core.read(at(1010)).has_value());
+    const auto answered = core.take_ready();
+    ASSERT_TRUE(answered && answered->reads.size() == 1);
+    // The round left at 1003; a lease is nine tenths of the shortest election timeout.
+    EXPECT_EQ(answered->reads[0].valid_until, at(1003) + milliseconds(135));
+    ASSERT_TRUE(core.transfer_leadership(kPeer, at(1011)).has_value());
+    ASSERT_TRUE(core.read(at(1012)).has_value());
+    const auto waiting = core.take_ready();
+    ASSERT_TRUE(waiting.has_value());
+    EXPECT_TRUE(waiting->reads.empty());
+    const bool asks =
+        std::any_of(waiting->send_now.begin(), waiting->send_now.end(), [](const Outbound& o) {
+            return o.message.kind == MessageKind::HeartbeatRequest;
+        });
+    EXPECT_TRUE(asks);
+    // Nor does it come back when the transfer was in vain: the heir may still stand at any time.
+    core.step(beat, at(1013));
+    core.tick(at(2100));
+    EXPECT_LE(core.status().lease_until, at(2100));
 }
 
 TEST(Core, NonsenseFromOutsideChangesNothing) {
