@@ -60,7 +60,25 @@ class Sender {
 public:
     explicit Sender(std::size_t backlog_max) : backlog_max_(backlog_max) {}
 
-    void attach(Out* out) { out_ = out; }
+    /// What was written, or the end that was said, before there was a reactor leaves now: a handler
+    /// may answer from another thread before gRPC has got the reactor.
+    void attach(Out* out) {
+        std::optional<::grpc::Status> end;
+        bool starts = false;
+        {
+            const std::lock_guard lock(mutex_);
+            out_ = out;
+            starts = take_next();
+            if (!starts) {
+                end = take_end();
+            }
+        }
+        if (starts) {
+            out->start_write(&writing_);
+        } else if (end) {
+            out->end(*end);
+        }
+    }
 
     bool write(Frame frame) {
         std::optional<::grpc::Status> failed;
@@ -150,7 +168,7 @@ private:
         return is_first;
     }
     bool take_next() {
-        if (is_writing_ || queue_.empty() || is_ended_) {
+        if (out_ == nullptr || is_writing_ || queue_.empty() || is_ended_) {
             return false;
         }
         writing_ = std::move(queue_.front());
@@ -160,7 +178,7 @@ private:
         return true;
     }
     std::optional<::grpc::Status> take_end() {
-        if (!status_ || is_writing_ || !queue_.empty() || is_ended_) {
+        if (out_ == nullptr || !status_ || is_writing_ || !queue_.empty() || is_ended_) {
             return std::nullopt;
         }
         is_ended_ = true;
@@ -302,16 +320,17 @@ private:
 class StreamReactor : public ::grpc::ServerBidiReactor<pb::Frame, pb::Frame>, public Out {
 public:
     StreamReactor(OpenStreams& open, std::shared_ptr<SessionState> state)
-        : open_(open), state_(std::move(state)) {
-        state_->sender.attach(this);
-    }
+        : open_(open), state_(std::move(state)) {}
     void begin() {
         if (!open_.add(&state_->sender)) {
             state_->sender.finish({::grpc::StatusCode::UNAVAILABLE, "the server is stopping"});
+            state_->sender.attach(this);
             return;
         }
         StartSendInitialMetadata();
         StartRead(&in_);
+        // The last thing done here, since the end may already wait for it.
+        state_->sender.attach(this);
     }
     void start_write(const pb::Frame* frame) override { StartWrite(frame); }
     void end(const ::grpc::Status& status) override { Finish(status); }
