@@ -39,6 +39,52 @@ std::string lifecycle(Doc alloc, const std::string& task) {
     return "main";
 }
 
+// The event in words: the node's own, else what its fields say.
+std::string event_text(Doc event) {
+    for (const char* key :
+         {"DisplayMessage",
+          "Message",
+          "DriverError",
+          "ValidationError",
+          "SetupError",
+          "DownloadError",
+          "KillError",
+          "KillReason",
+          "RestartReason",
+          "DriverMessage"}) {
+        if (std::string text = event[key].text(); !text.empty()) {
+            return text;
+        }
+    }
+    const std::string type = event["Type"].text();
+    if (type == "Received") {
+        return "Task received by client";
+    }
+    if (type == "Started") {
+        return "Task started by client";
+    }
+    if (type == "Terminated") {
+        const std::int64_t signal = event["Signal"].integer();
+        return fmt::format(
+            "Exit Code: {}{}",
+            event["ExitCode"].integer(),
+            signal == 0 ? "" : fmt::format(", Signal: {}", signal)
+        );
+    }
+    if (type == "Restarting") {
+        return fmt::format(
+            "Task restarting in {}", to_string(Duration{event["StartDelay"].integer()})
+        );
+    }
+    if (type == "Killing") {
+        return "Sent interrupt";
+    }
+    if (type == "Killed") {
+        return "Task successfully killed";
+    }
+    return "";
+}
+
 class AllocStatus {
 public:
     AllocStatus(Context& context, Api& api, Doc alloc)
@@ -292,7 +338,7 @@ private:
         std::vector<Row> rows{{"Time", "Type", "Description"}};
         const Value::List& events = state["Events"].list();
         for (auto event = events.rbegin(); event != events.rend(); ++event) {
-            std::string text = Doc(*event)["DisplayMessage"].text();
+            std::string text = event_text(*event);
             std::ranges::replace(text, '\n', ' ');
             rows.push_back({context_.time(Doc(*event)["Time"]), Doc(*event)["Type"].text(), text});
         }
