@@ -155,7 +155,7 @@ Result<void> Agent::begin() {
     }
     pump_ = std::make_unique<ApiPump>(backend());
     pump_->start();
-    refresh();
+    publish();
     NL_TRY_VOID(begin_http());
     if (server_) {
         NL_TRY_VOID(server_->start(http_addresses_.empty() ? "" : http_addresses_.front(), *pump_));
@@ -163,7 +163,7 @@ Result<void> Agent::begin() {
     if (client_enabled_) {
         NL_TRY_VOID(begin_client());
     }
-    refresh();
+    publish();
     housekeeping_->start();
     housekeeping_->must_post([this] { refresh(); });
     return write_addresses();
@@ -284,6 +284,7 @@ Result<void> Agent::begin_client() {
             "this client knows no servers: set client.servers or client.server_join.retry_join"
         );
     }
+    o.on_session_change = [this] { housekeeping_->must_post([this] { publish(); }); };
     NL_TRY(client_, ClientHost::create(std::move(o)));
     if (client_backend_) {
         client_backend_->set_client(client_.get());
@@ -397,6 +398,10 @@ std::shared_ptr<const api::AgentView> Agent::make_view() const {
 
 void Agent::refresh() {
     static_cast<void>(housekeeping_->run_at(io::now() + kRefreshInterval, [this] { refresh(); }));
+    publish();
+}
+
+void Agent::publish() {
     auto view = make_view();
     auto metrics = std::make_shared<const api::Metrics>(
         collect_metrics(server_.get(), client_.get(), Instant{})

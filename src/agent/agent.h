@@ -54,6 +54,8 @@ private:
     Result<void> begin_client();
     Result<void> write_addresses() const;
     void refresh();
+    /// Shows the API the agent as it is now.
+    void publish();
     std::shared_ptr<const api::AgentView> make_view() const;
     ApiBackend& backend();
 

@@ -251,6 +251,9 @@ Result<void> ClientHostImpl::start() {
             session_server_ = server;
         }
         feed(client::SessionUp{});
+        if (options_.on_session_change) {
+            options_.on_session_change();
+        }
     };
     handlers.on_frame = [this](io::Frame frame) {
         auto decoded = decode<server::ServerToNode>(frame.data);
@@ -274,6 +277,9 @@ Result<void> ClientHostImpl::start() {
             reads_->cancel_all();
         }
         feed(client::SessionDown{error.message});
+        if (was_up && options_.on_session_change) {
+            options_.on_session_change();
+        }
     };
     NL_TRY(
         session_,

@@ -30,6 +30,8 @@ public:
         /// RPC addresses of servers.
         std::vector<std::string> servers;
         std::optional<io::TlsOptions> tls;
+        /// A session came up or went; any thread, must not block.
+        std::function<void()> on_session_change;
     };
 
     static Result<std::unique_ptr<ClientHost>> create(Options options);

@@ -92,7 +92,12 @@ class Api:
         return self.wait(f"allocations of {job}", f"/v1/job/{urllib.parse.quote(job, safe='')}/allocations", wanted, deadline)
 
     def logs(self, alloc, task, kind="stdout"):
-        return self.call("GET", f"/v1/client/fs/logs/{alloc}?task={task}&type={kind}&plain=true")[0]
+        path = f"/v1/client/fs/logs/{alloc}?task={task}&type={kind}&plain=true"
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=DEADLINE) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            raise ApiError(error.code, error.read().decode(errors="replace")) from None
 
     def register_hcl(self, path):
         with open(path, encoding="utf-8") as f:
