@@ -251,19 +251,25 @@ class Cluster:
 
 
 def stop_leftovers(folder):
-    """Ends processes that still work in `folder`: tasks and supervisors outlive a killed agent on purpose."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{entry}/cmdline", "rb") as f:
-                command = f.read().decode(errors="replace")
-            with open(f"/proc/{entry}/environ", "rb") as f:
-                environment = f.read().decode(errors="replace")
-        except OSError:
-            continue
-        if folder in command or folder in environment:
-            try:
-                os.kill(int(entry), signal.SIGKILL)
-            except OSError:
-                pass
+    """Ends processes that still work in `folder`: tasks and supervisors outlive a killed agent on purpose, and replace each other."""
+    until(f"the processes in {folder} to end", lambda: not any([end_if_inside(entry, folder) for entry in os.listdir("/proc")]))
+
+
+def end_if_inside(entry, folder):
+    """Whether process `entry` works in the folder; it is ended then."""
+    if not entry.isdigit() or int(entry) == os.getpid():
+        return False
+    try:
+        with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
+            if f.read().rsplit(")", 1)[1].split()[0] == "Z":
+                return False
+        with open(f"/proc/{entry}/cmdline", "rb") as f:
+            words = f.read()
+        with open(f"/proc/{entry}/environ", "rb") as f:
+            words += f.read()
+        inside = folder in words.decode(errors="replace") or os.readlink(f"/proc/{entry}/cwd").startswith(folder)
+        if inside:
+            os.kill(int(entry), signal.SIGKILL)
+        return inside
+    except OSError:
+        return False
