@@ -94,6 +94,11 @@ Agent::~Agent() {
         for (const pid_t member : family) {
             kill(member, SIGKILL);
         }
+        // The node's supervisor and guardian belong to no family and replace each other.
+        const std::string leftovers = "while pkill -9 -f '[n]omad-lite-guardian " + folder_ + "'; do :; done";
+        if (std::system(leftovers.c_str()) == -1) {  // NOLINT(concurrency-mt-unsafe)
+            std::fprintf(stderr, "bench: the supervisor of %s could not be ended\n", folder_.c_str());
+        }
     }
     const std::string command = "rm -rf '" + folder_ + "'";
     if (std::system(command.c_str()) != 0) {  // NOLINT(concurrency-mt-unsafe)

@@ -178,6 +178,14 @@ Result<void> Agent::begin_server() {
     o.data_dir = data_dir_;
     o.tls = options_.rpc_tls;
     o.on_fatal = options_.on_fatal;
+    o.on_members = [this](std::vector<std::string> addresses) {
+        housekeeping_->must_post([this, a = std::move(addresses)]() mutable {
+            // The node's own server first: a session within the process is the cheapest.
+            if (client_) {
+                client_->set_servers(std::move(a));
+            }
+        });
+    };
     o.leader = leader_options(c);
     o.raft.timeout_multiplier =
         static_cast<int>(std::clamp<std::int64_t>(c.server->raft_multiplier.value_or(1), 1, 10));

@@ -273,7 +273,14 @@ Result<void> ClientHostImpl::start() {
             session_server_.clear();
         }
         if (was_up) {
-            io::log_info("client", "the session to {} ended: {}", server, error.message);
+            // Looking for the leader is no news; losing it is.
+            io::log(
+                error.code == ErrorCode::NotLeader ? io::LogLevel::Debug : io::LogLevel::Info,
+                "client",
+                "the session to {} ended: {}",
+                server,
+                error.message
+            );
             reads_->cancel_all();
         }
         feed(client::SessionDown{error.message});

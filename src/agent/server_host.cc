@@ -220,6 +220,13 @@ void ServerHost::found(raft::Membership membership, bool invited) {
         callbacks.take_snapshot = [this] { applier_->take_snapshot(); };
         callbacks.role = [this](raft::RoleChange role) { on_role(role); };
         callbacks.membership = [this](raft::Membership members) {
+            if (options_.on_members) {
+                std::vector<std::string> addresses;
+                for (const raft::Member& member : members.members) {
+                    addresses.push_back(member.id == self_ ? rpc_address_ : member.address);
+                }
+                options_.on_members(std::move(addresses));
+            }
             founding_->set_membership(std::move(members));
         };
         callbacks.refused = [this](Ticket ticket, Error error) {

@@ -61,6 +61,8 @@ public:
         io::seed::SeedHandler* seed{nullptr};
         /// The process must stop: the disk failed.
         std::function<void(const Error&)> on_fatal;
+        /// RPC addresses of the members, whenever they change; on the replica's thread.
+        std::function<void(std::vector<std::string>)> on_members;
     };
 
     static Result<std::unique_ptr<ServerHost>> create(Options options);
