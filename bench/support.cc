@@ -95,7 +95,8 @@ Agent::~Agent() {
             kill(member, SIGKILL);
         }
         // The node's supervisor and guardian belong to no family and replace each other.
-        const std::string leftovers = "while pkill -9 -f '[n]omad-lite-guardian " + folder_ + "'; do :; done";
+        const std::string leftovers = "for g in $(pgrep -f '[n]omad-lite-guardian " + folder_ +
+                                      "'); do kill -STOP $g; pkill -9 -P $g; kill -9 $g; done";
         if (std::system(leftovers.c_str()) == -1) {  // NOLINT(concurrency-mt-unsafe)
             std::fprintf(stderr, "bench: the supervisor of %s could not be ended\n", folder_.c_str());
         }
