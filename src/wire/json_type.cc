@@ -1,0 +1,134 @@
+#include "wire/json_type.h"
+
+#include "wire/names.h"
+#include "wire/value_json.h"
+
+#include <fmt/format.h>
+
+namespace nl::wire {
+namespace {
+
+/// Go's word for what a JSON value is, for error texts.
+std::string_view json_kind(const Value& v) {
+    if (v.is_null()) {
+        return "null";
+    }
+    if (v.as_bool() != nullptr) {
+        return "bool";
+    }
+    if (v.as_int() != nullptr || v.as_double() != nullptr) {
+        return "number";
+    }
+    if (v.as_string() != nullptr) {
+        return "string";
+    }
+    return v.as_list() != nullptr ? "array" : "object";
+}
+
+bool equal_fold(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const auto lower = [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        };
+        if (lower(a[i]) != lower(b[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const Value* find_member(const Value::Map& map, std::string_view name) {
+    if (const auto exact = map.find(name); exact != map.end()) {
+        return &exact->second;
+    }
+    const Value* found = nullptr;
+    for (const auto& [key, item] : map) {
+        if (equal_fold(key, name)) {
+            found = &item;
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+std::unexpected<Error> json_mismatch(
+    const Value& value, std::string_view where, std::string_view wanted
+) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        "json: cannot unmarshal {} into Go struct field {} of type {}",
+        json_kind(value),
+        where,
+        wanted
+    );
+}
+
+JsonStruct::JsonStruct(std::string_view noun, bool written, const std::vector<Seed>& seeds)
+    : noun_(noun), written_(written) {
+    fields_.reserve(seeds.size());
+    for (const Seed& seed : seeds) {
+        JsonField field;
+        field.name = json_name(noun, seed.name);
+        append_json_string(field.key, field.name);
+        field.key += ':';
+        field.where = fmt::format("{}.{}", noun, field.name);
+        field.offset = seed.offset;
+        field.type = &seed.type();
+        field.omit_empty = omits_empty(noun, seed.name);
+        field.only_as_written = only_as_written(noun, seed.name);
+        field.duration_text = duration_as_text(noun, seed.name);
+        field.empty_not_null = empty_not_null(noun, seed.name);
+        fields_.push_back(std::move(field));
+    }
+}
+
+void JsonStruct::append(
+    std::string& out, const void* object, bool written, const JsonField* /*how*/
+) const {
+    const bool all = written || written_;
+    bool first = true;
+    out += '{';
+    for (const JsonField& field : fields_) {
+        if (field.only_as_written && !all) {
+            continue;
+        }
+        const void* member = static_cast<const char*>(object) + field.offset;
+        if (field.omit_empty && !all && field.type->is_default(member)) {
+            continue;
+        }
+        if (!first) {
+            out += ',';
+        }
+        first = false;
+        out += field.key;
+        field.type->append(out, member, all, &field);
+    }
+    out += '}';
+}
+
+Result<void> JsonStruct::read(const Value& value, void* object, std::string_view where) const {
+    const Value::Map* map = value.as_map();
+    if (map == nullptr) {
+        return json_mismatch(value, where, noun_);
+    }
+    for (const JsonField& field : fields_) {
+        const Value* found = find_member(*map, field.name);
+        if (found != nullptr && !found->is_null()) {
+            NL_TRY_VOID(
+                field.type->read(*found, static_cast<char*>(object) + field.offset, field.where)
+            );
+        }
+    }
+    return {};
+}
+
+bool JsonStruct::is_default(const void* /*object*/) const {
+    // A nested struct is written even when all of it is zero, as Go's omitempty does.
+    return false;
+}
+
+}  // namespace nl::wire
