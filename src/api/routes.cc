@@ -2,6 +2,7 @@
 
 #include "api/access.h"
 #include "api/json_text.h"
+#include "api/route_list.h"
 #include "api/status.h"
 #include "wire/value_json.h"
 

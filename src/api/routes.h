@@ -3,7 +3,7 @@
 // labels and the tests of access. A pattern is a path with parameters: `{id}` takes one segment,
 // `{id*}` one or more (ids of jobs and variables contain slashes). The first row that fits wins, so
 // longer patterns stand before shorter ones. One file for each noun adds its rows (api/jobs.cc
-// ...). Source: http_api.md.
+// ...), listed in api/route_list.h. Source: http_api.md.
 
 #include "api/context.h"
 #include "api/outcome.h"
@@ -72,26 +72,5 @@ Outcome handle(const Request& request, const Context& context);
 
 /// OpenAPI 3.0 description made from the table.
 std::string openapi_json(std::string_view version);
-
-// Rows of each file, in the order of http_api.md.
-std::span<const Route> job_routes();
-std::span<const Route> job_parse_routes();
-std::span<const Route> job_plan_routes();
-std::span<const Route> job_write_routes();
-std::span<const Route> node_routes();
-std::span<const Route> node_pool_routes();
-std::span<const Route> allocation_routes();
-std::span<const Route> evaluation_routes();
-std::span<const Route> deployment_routes();
-std::span<const Route> namespace_routes();
-std::span<const Route> client_routes();
-std::span<const Route> agent_routes();
-std::span<const Route> status_routes();
-std::span<const Route> search_routes();
-std::span<const Route> operator_routes();
-std::span<const Route> service_routes();
-std::span<const Route> volume_routes();
-std::span<const Route> event_routes();
-std::span<const Route> dashboard_routes();
 
 }  // namespace nl::api

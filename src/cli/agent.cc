@@ -1,6 +1,5 @@
 // The commands that are a server themselves: flags become the structs that src/agent takes.
 
-#include "cli/commands.h"
 #include "cli/context.h"
 
 #include <limits>

@@ -1,6 +1,5 @@
 // alloc stop, restart and signal.
 
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/lookup.h"
 #include "cli/monitor.h"

@@ -1,5 +1,4 @@
 #include "base/bytes.h"
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/frames.h"
 #include "cli/lookup.h"

@@ -1,5 +1,7 @@
 #pragma once
-// One function a command: it makes the command's entry in the table. Listed in registry.cc.
+// One function a command: it makes the command's entry in the table. Listed in registry.cc, which
+// alone includes this (with the few that route to another command): a new command leaves the other
+// files as they are.
 
 #include "cli/command.h"
 

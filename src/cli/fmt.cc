@@ -1,5 +1,4 @@
 #include "cli/command.h"
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/environment.h"
 #include "hcl/format.h"

@@ -1,5 +1,4 @@
 #include "base/uuid.h"
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/seed.h"
 

@@ -2,7 +2,6 @@
 // promote.
 
 #include "base/bytes.h"
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/lookup.h"
 #include "cli/monitor.h"

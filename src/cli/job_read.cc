@@ -1,6 +1,5 @@
 // Commands that only read a job: inspect, history, deployments, allocs, scaling-events.
 
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/diff.h"
 #include "cli/lookup.h"

@@ -1,4 +1,3 @@
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/seed.h"
 

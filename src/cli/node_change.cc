@@ -1,6 +1,5 @@
 // node eligibility and node drain, with the drain's monitor.
 
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/lookup.h"
 

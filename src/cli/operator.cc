@@ -1,6 +1,5 @@
 // operator raft and operator scheduler, system, and the log of an agent (monitor).
 
-#include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/frames.h"
 
