@@ -1,6 +1,8 @@
 #include "agent/agent.h"
 
 #include "agent/agent_main.h"
+#include "agent/host_data.h"
+#include "agent/http_guard.h"
 #include "agent/http_sink.h"
 #include "agent/seed_host.h"
 #include "agent/telemetry.h"
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 
 namespace nl::agent {
@@ -153,7 +156,9 @@ Result<void> Agent::begin() {
         NL_TRY(auto peers, io::PeerClient::create(options_.rpc_tls));
         client_backend_ = std::make_unique<ClientBackend>(std::move(peers), c.client->servers);
     }
+    host_data_ = host_data(data_dir_);
     pump_ = std::make_unique<ApiPump>(backend());
+    pump_->set_agent_calls([this](const api::WaitServer& call) { return agent_call(call); });
     pump_->start();
     publish();
     NL_TRY_VOID(begin_http());
@@ -246,11 +251,27 @@ Result<void> Agent::begin_http() {
     for (const auto& [name, value] : c.http_api_response_headers) {
         o.response_headers.push_back({name, value});
     }
+    HttpGuard guard;
+    guard.loopback_only = std::ranges::all_of(o.addresses, [](const std::string& address) {
+        return address.starts_with("127.") || address.starts_with("localhost:") ||
+               address.starts_with("[::1]") || address.starts_with("unix://");
+    });
+    guard.names = {name_, host_name()};
+    guard.acl_enabled = c.acl && c.acl->enabled.value_or(false);
     NL_TRY(
         http_,
         io::http::HttpServer::start(
             std::move(o),
-            [this](api::Request request, std::shared_ptr<io::http::Responder> responder) {
+            [this, guard](api::Request request, std::shared_ptr<io::http::Responder> responder) {
+                const bool token = request.header("x-nomad-token").has_value() ||
+                                   request.header("authorization").has_value();
+                (token ? requests_with_token_ : requests_without_token_)
+                    .fetch_add(1, std::memory_order_relaxed);
+                io::log_debug("http", "request {} {}", request.method, request.path);
+                if (auto refused = refuse_foreign(request, guard)) {
+                    HttpSink(std::move(responder)).respond(std::move(*refused));
+                    return;
+                }
                 pump_->serve(std::move(request), std::make_shared<HttpSink>(std::move(responder)));
             }
         )
@@ -300,6 +321,39 @@ Result<void> Agent::begin_client() {
     return client_->start();
 }
 
+api::ServerAnswered Agent::agent_call(const api::WaitServer& call) {
+    api::ServerAnswered out;
+    if (std::holds_alternative<api::ReloadAgent>(call.call)) {
+        // The same way as an operator's signal takes.
+        ::kill(::getpid(), SIGHUP);
+    } else if (const auto* servers = std::get_if<api::SetServers>(&call.call)) {
+        std::vector<std::string> addresses;
+        for (const std::string& address : servers->addresses) {
+            addresses.push_back(with_default_port(address, kRpcPort));
+        }
+        if (client_) {
+            client_->set_servers(std::move(addresses));
+        }
+    } else if (const auto* profile = std::get_if<api::ReadProfile>(&call.call)) {
+        if (profile->name == "cmdline") {
+            auto read = io::read_file("/proc/self/cmdline");
+            if (read) {
+                out.bytes = std::move(*read);
+            } else {
+                out.result = std::unexpected(std::move(read.error()));
+            }
+        } else {
+            out.result = fail(
+                ErrorCode::NotFound,
+                "profile \"{}\" is not taken here; use perf on process {}",
+                profile->name,
+                ::getpid()
+            );
+        }
+    }
+    return out;
+}
+
 Result<void> Agent::write_addresses() const {
     if (data_dir_.empty()) {
         return {};
@@ -335,8 +389,21 @@ std::shared_ptr<const api::AgentView> Agent::make_view() const {
     view->http_address = http_addresses_.empty() ? "" : http_addresses_.front();
     view->rpc_address = rpc_address();
     view->acl_enabled = c.acl && c.acl->enabled.value_or(false);
+    view->host = host_data_;
+    view->enable_debug = c.enable_debug.value_or(options_.dev);
+    if (server_enabled_) {
+        view->num_schedulers = static_cast<std::int64_t>(leader_options(c).workers);
+        view->enabled_schedulers = c.server && !c.server->enabled_schedulers.empty()
+                                       ? c.server->enabled_schedulers
+                                       : std::vector<std::string>{
+                                             "service", "batch", "system", "sysbatch", "_core"
+                                         };
+    }
     if (client_) {
         view->node_id = client_->node_id();
+        if (const std::string server = client_->connected_to(); !server.empty()) {
+            view->known_servers = {server};
+        }
         view->client_connected = !client_->connected_to().empty();
         view->client_problem = view->client_connected ? "" : "no session to a server";
         const std::vector<std::string> drivers = client_->healthy_drivers();
@@ -412,7 +479,12 @@ void Agent::refresh() {
 void Agent::publish() {
     auto view = make_view();
     auto metrics = std::make_shared<const api::Metrics>(
-        collect_metrics(server_.get(), client_.get(), Instant{})
+        collect_metrics(
+            server_.get(),
+            client_.get(),
+            Instant{},
+            {.with_token = requests_with_token_, .without_token = requests_without_token_}
+        )
     );
     if (server_) {
         server_->set_agent_view(std::move(view));

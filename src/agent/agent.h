@@ -7,6 +7,7 @@
 #include "agent/server_host.h"
 #include "io/http/server.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,11 +59,16 @@ private:
     void publish();
     std::shared_ptr<const api::AgentView> make_view() const;
     ApiBackend& backend();
+    /// What the API asks of this agent itself. Any thread.
+    api::ServerAnswered agent_call(const api::WaitServer& call);
 
     Options options_;
     std::string data_dir_;
     std::string temporary_dir_;
     std::string name_;
+    Value host_data_;
+    std::atomic<std::uint64_t> requests_with_token_{0};
+    std::atomic<std::uint64_t> requests_without_token_{0};
     std::vector<std::string> http_addresses_;
     bool client_enabled_{false};
     bool server_enabled_{false};

@@ -5,11 +5,14 @@
 
 #include "api/context.h"
 #include "api/outcome.h"
+#include "base/codec.h"
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace nl::agent {
 
@@ -19,6 +22,8 @@ public:
     virtual ~Running() = default;
     /// The receiver took this many bytes and wants more.
     virtual void credit(std::uint64_t bytes) = 0;
+    /// Something for the call's other end, if it takes input.
+    virtual void send(Bytes input) = 0;
     virtual void cancel() = 0;
 };
 
@@ -34,6 +39,21 @@ struct LeaderAddress {
     /// This server is the leader and ready.
     bool self{false};
 };
+
+/// What travels to the server that answers a forwarded request, beside the request
+/// (docs/formats/transport.md, "api-control").
+struct ForwardControl {
+    /// Of the request's header kForwardKey.
+    std::string key;
+    /// Bytes of its answer that were taken.
+    std::uint64_t credit{};
+    /// Messages of its session's client, in order.
+    std::vector<Bytes> messages;
+    NL_FIELDS(ForwardControl, (1, key), (2, credit), (3, messages))
+};
+inline constexpr std::string_view kForwardKey = "x-nomad-lite-forward";
+/// Bytes of an answer that may be on their way without credit.
+inline constexpr std::uint64_t kForwardWindow = 1U << 20;
 
 class ApiBackend {
 public:
@@ -61,11 +81,22 @@ public:
     struct ForwardHandlers {
         std::function<void(api::Response)> on_response;
         std::function<void(api::Response head)> on_head;
+        /// Answer these with credit (`control`), or the other side stops sending.
         std::function<void(Bytes)> on_data;
+        std::function<void()> on_session;
+        std::function<void(Bytes)> on_message;
+        std::function<void(std::uint16_t code, std::string reason)> on_session_close;
         std::function<void(Result<void>)> on_done;
     };
     virtual std::function<void()> forward(
         const std::string& address, const api::Request& request, ForwardHandlers handlers
+    ) = 0;
+    /// Tells the server that answers a forwarded request of credit and of a session's messages. One
+    /// at a time for one request: they are not ordered among themselves.
+    virtual void control(
+        const std::string& address,
+        const ForwardControl& control,
+        std::function<void(Result<void>)> done
     ) = 0;
 };
 

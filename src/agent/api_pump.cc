@@ -2,6 +2,10 @@
 
 #include "api/routes.h"
 #include "io/clock.h"
+#include "io/entropy.h"
+
+#include <algorithm>
+#include <deque>
 
 namespace nl::agent {
 namespace {
@@ -16,6 +20,12 @@ api::Response text_response(std::int64_t status, std::string text) {
     };
 }
 
+bool is_agent_call(const api::WaitServer& call) {
+    return std::holds_alternative<api::ReloadAgent>(call.call) ||
+           std::holds_alternative<api::SetServers>(call.call) ||
+           std::holds_alternative<api::ReadProfile>(call.call);
+}
+
 bool asks_stale(const api::Request& request) {
     const auto stale = request.param("stale");
     return stale && *stale != "false" && *stale != "0" && request.method == "GET" &&
@@ -23,6 +33,60 @@ bool asks_stale(const api::Request& request) {
 }
 
 }  // namespace
+
+bool Forwarded::Window::take(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex);
+    // One piece always fits an empty window, whatever its size.
+    if (unacknowledged > 0 && unacknowledged + bytes > kForwardWindow) {
+        refused = true;
+        return false;
+    }
+    unacknowledged += bytes;
+    return true;
+}
+
+void Forwarded::add(const std::string& key, std::shared_ptr<Window> window) {
+    const std::lock_guard lock(mutex_);
+    windows_[key] = std::move(window);
+}
+
+void Forwarded::remove(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    windows_.erase(key);
+}
+
+Result<void> Forwarded::control(ForwardControl control) {
+    std::shared_ptr<Window> window;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = windows_.find(control.key); found != windows_.end()) {
+            window = found->second;
+        }
+    }
+    if (!window) {
+        return fail(ErrorCode::NotFound, "no forwarded request has this key");
+    }
+    std::function<void()> writable;
+    std::function<void(Bytes)> message;
+    {
+        const std::lock_guard lock(window->mutex);
+        window->unacknowledged -= std::min(window->unacknowledged, control.credit);
+        if (window->refused && window->unacknowledged <= kForwardWindow / 2) {
+            window->refused = false;
+            writable = window->on_writable;
+        }
+        message = window->on_message;
+    }
+    if (writable) {
+        writable();
+    }
+    for (Bytes& bytes : control.messages) {
+        if (message) {
+            message(std::move(bytes));
+        }
+    }
+    return {};
+}
 
 /// One request on its way. All members but the sink belong to `loop_`'s thread once posted there.
 class ApiPump::Exchange : public std::enable_shared_from_this<Exchange> {
@@ -88,7 +152,7 @@ private:
         } else if (auto* stream = std::get_if<api::Stream>(&outcome)) {
             open(std::move(*stream));
         } else {
-            finish(text_response(501, "this needs a WebSocket"));
+            open_session(std::get<api::Session>(std::move(outcome)));
         }
     }
 
@@ -112,6 +176,7 @@ private:
         }
         keep_.reset();
         machine_.reset();
+        session_.reset();
         resume_ = nullptr;
     }
 
@@ -136,6 +201,8 @@ private:
             );
         } else if (auto* node = std::get_if<api::WaitNode>(&parked.on)) {
             collect(*node);
+        } else if (is_agent_call(std::get<api::WaitServer>(parked.on))) {
+            resume(pump_.agent_calls_(std::get<api::WaitServer>(parked.on)));
         } else {
             backend_.server_call(
                 std::get<api::WaitServer>(std::move(parked.on)),
@@ -292,6 +359,83 @@ private:
         }
     }
 
+    // ---- sessions
+
+    void open_session(api::Session session) {
+        keep_ = shared_from_this();
+        sink_->on_writable(later([](Exchange& self) { self.flush_messages(); }));
+        const bool begun = sink_->start_session(later([](Exchange& self, Bytes text) {
+            self.session_step(api::ClientMessage{std::move(text)});
+        }));
+        if (!begun) {
+            close();
+            return;
+        }
+        session_ = std::move(session.machine);
+        session_step(api::Opened{});
+    }
+
+    void session_step(const api::SessionInput& input) {
+        if (session_ == nullptr || session_close_) {
+            return;
+        }
+        api::SessionStep out = session_->on(input, backend_.context());
+        if (const auto* item = std::get_if<api::Item>(&input)) {
+            taken_ += item->bytes.size();
+        }
+        for (Bytes& message : out.messages) {
+            messages_.push_back(std::move(message));
+        }
+        if (out.open) {
+            source_ = backend_.open(*out.open, {later([](Exchange& self, api::StreamInput given) {
+                                        if (auto* item = std::get_if<api::Item>(&given)) {
+                                            self.session_step(std::move(*item));
+                                        } else if (auto* ended =
+                                                       std::get_if<api::SourceEnded>(&given)) {
+                                            self.source_ = nullptr;
+                                            self.session_step(std::move(*ended));
+                                        }
+                                    })});
+        }
+        for (Bytes& bytes : out.to_node) {
+            if (source_) {
+                source_->send(std::move(bytes));
+            }
+        }
+        session_close_ = std::move(out.close);
+        if (timer_ != 0) {
+            loop_.cancel(std::exchange(timer_, 0));
+        }
+        if (out.wake != Instant::max() && !session_close_) {
+            timer_ = loop_.run_at(out.wake, later([](Exchange& self) {
+                                      self.timer_ = 0;
+                                      // A client that takes nothing is not asked whether it lives.
+                                      if (self.messages_.empty()) {
+                                          self.session_step(api::Tick{});
+                                      }
+                                  }));
+        }
+        flush_messages();
+    }
+
+    void flush_messages() {
+        while (!messages_.empty()) {
+            // Kept until taken, as in flush().
+            if (!sink_->send_message(messages_.front())) {
+                return;
+            }
+            messages_.pop_front();
+        }
+        if (session_close_) {
+            sink_->close_session(session_close_->code, std::move(session_close_->reason));
+            close();
+            return;
+        }
+        if (source_ && taken_ > 0) {
+            source_->credit(std::exchange(taken_, 0));
+        }
+    }
+
     // ---- forwarding
 
     void forward() {
@@ -305,6 +449,13 @@ private:
             retry_forward("No cluster leader");
             return;
         }
+        forward_key_ = io::random_uuid().str();
+        forward_address_ = leader.address;
+        std::erase_if(request_.headers, [](const api::NameValue& field) {
+            return field.name == kForwardKey;
+        });
+        request_.headers.push_back({std::string(kForwardKey), forward_key_});
+        sink_->on_writable(later([](Exchange& self) { self.flush_forwarded(); }));
         stop_waiting_ = backend_.forward(
             leader.address,
             request_,
@@ -317,11 +468,17 @@ private:
                  self.sink_->start_stream(head.status, std::move(head.headers));
              }),
              .on_data = later([](Exchange& self, Bytes data) {
-                 // A reader too slow for its buffer loses the stream: it asks again.
-                 if (!self.sink_->write(std::move(data))) {
-                     self.sink_->abort();
-                     self.close();
-                 }
+                 self.messages_.push_back(std::move(data));
+                 self.flush_forwarded();
+             }),
+             .on_session = later([](Exchange& self) { self.begin_forwarded_session(); }),
+             .on_message = later([](Exchange& self, Bytes data) {
+                 self.messages_.push_back(std::move(data));
+                 self.flush_forwarded();
+             }),
+             .on_session_close = later([](Exchange& self, std::uint16_t code, std::string reason) {
+                 self.session_close_ = api::SessionClose{.code = code, .reason = std::move(reason)};
+                 self.flush_forwarded();
              }),
              .on_done = later([](Exchange& self, Result<void> result) {
                  self.forwarded(std::move(result));
@@ -329,20 +486,86 @@ private:
         );
     }
 
-    void forwarded(Result<void> result) {
-        stop_waiting_ = nullptr;
-        if (result) {
-            if (answered_) {
-                sink_->end();
-                close();
-            } else {
-                finish(text_response(500, "the leader gave no answer"));
+    void begin_forwarded_session() {
+        answered_ = true;
+        in_session_ = sink_->start_session(later([](Exchange& self, Bytes text) {
+            self.input_bytes_ += text.size();
+            self.inputs_.push_back(std::move(text));
+            if (self.input_bytes_ > kForwardWindow) {
+                self.sink_->close_session(1009, "more input waits than the other server takes");
+                self.close();
+                return;
             }
+            self.send_control();
+        }));
+        if (!in_session_) {
+            close();
+        }
+    }
+
+    /// Hands on what came, as fast as the client takes it, and grants as much again.
+    void flush_forwarded() {
+        while (!messages_.empty()) {
+            const std::size_t size = messages_.front().size();
+            const bool taken = in_session_ ? sink_->send_message(messages_.front())
+                                           : sink_->write(messages_.front());
+            if (!taken) {
+                break;
+            }
+            taken_ += size;
+            messages_.pop_front();
+        }
+        if (messages_.empty() && session_close_) {
+            sink_->close_session(session_close_->code, std::move(session_close_->reason));
+            close();
             return;
         }
-        if (answered_) {
-            sink_->abort();
+        if (messages_.empty() && forward_end_) {
+            if (*forward_end_ && !in_session_) {
+                sink_->end();
+            } else {
+                sink_->abort();
+            }
             close();
+            return;
+        }
+        if (taken_ >= kForwardWindow / 4) {
+            send_control();
+        }
+    }
+
+    void send_control() {
+        if (control_sent_ || forward_end_ || (taken_ < kForwardWindow / 4 && inputs_.empty())) {
+            return;
+        }
+        control_sent_ = true;
+        input_bytes_ = 0;
+        backend_.control(
+            forward_address_,
+            {.key = forward_key_,
+             .credit = std::exchange(taken_, 0),
+             .messages = std::exchange(inputs_, {})},
+            later([](Exchange& self, const Result<void>& result) {
+                self.control_sent_ = false;
+                if (result) {
+                    self.send_control();
+                } else if (self.in_session_) {
+                    self.sink_->close_session(1011, result.error().message);
+                    self.close();
+                }
+            })
+        );
+    }
+
+    void forwarded(Result<void> result) {
+        stop_waiting_ = nullptr;
+        if (answered_) {
+            forward_end_ = std::move(result);
+            flush_forwarded();
+            return;
+        }
+        if (result) {
+            finish(text_response(500, "the leader gave no answer"));
             return;
         }
         const ErrorCode code = result.error().code;
@@ -390,9 +613,22 @@ private:
     bool head_sent_{false};
     bool ending_{false};
 
+    std::unique_ptr<api::SessionMachine> session_;
+    std::optional<api::SessionClose> session_close_;
+    /// For the client and not taken yet: a session's messages, or pieces of a forwarded answer.
+    std::deque<Bytes> messages_;
+
     api::Request request_;
     Instant hold_until_;
     bool answered_{false};
+    std::string forward_key_;
+    std::string forward_address_;
+    bool in_session_{false};
+    std::optional<Result<void>> forward_end_;
+    /// For the other server: one control call at a time carries what came meanwhile.
+    std::vector<Bytes> inputs_;
+    std::size_t input_bytes_{0};
+    bool control_sent_{false};
 };
 
 ApiPump::ApiPump(ApiBackend& backend) : backend_(backend) {

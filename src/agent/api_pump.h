@@ -8,7 +8,10 @@
 #include "io/loop.h"
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <vector>
 
 namespace nl::agent {
@@ -25,6 +28,38 @@ public:
     virtual void abort() = 0;
     virtual void on_close(std::function<void()> callback) = 0;
     virtual void on_writable(std::function<void()> callback) = 0;
+
+    /// Begins a session; its messages come one after another. False: the request asks for none (it
+    /// has been answered).
+    virtual bool start_session(std::function<void(Bytes)> on_message) = 0;
+    /// As write.
+    virtual bool send_message(Bytes message) = 0;
+    virtual void close_session(std::uint16_t code, std::string reason) = 0;
+};
+
+/// Requests of other servers that are answered here and take credit or a session's input: the
+/// server that asked tells of both in calls of their own ("api-control"). Any thread.
+class Forwarded {
+public:
+    /// What one of them may send, and who hears of more.
+    struct Window {
+        std::mutex mutex;
+        std::uint64_t unacknowledged{0};
+        bool refused{false};
+        std::function<void()> on_writable;
+        std::function<void(Bytes)> on_message;
+
+        /// False: the window is full; on_writable follows.
+        bool take(std::uint64_t bytes);
+    };
+    void add(const std::string& key, std::shared_ptr<Window> window);
+    void remove(const std::string& key);
+    /// Errors: NotFound (nothing of that key is answered here).
+    Result<void> control(ForwardControl control);
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<Window>> windows_;
 };
 
 class ApiPump {
@@ -50,6 +85,12 @@ public:
         std::shared_ptr<AnswerSink> sink,
         const std::function<void()>& not_leader
     );
+    Forwarded& forwarded() { return forwarded_; }
+
+    /// What concerns this agent and not the servers (ReloadAgent, SetServers, ReadProfile). Set
+    /// before start().
+    using AgentCalls = std::function<api::ServerAnswered(const api::WaitServer&)>;
+    void set_agent_calls(AgentCalls calls) { agent_calls_ = std::move(calls); }
 
 private:
     class Exchange;
@@ -59,6 +100,8 @@ private:
     io::EventLoop& pick();
 
     ApiBackend& backend_;
+    Forwarded forwarded_;
+    AgentCalls agent_calls_;
     std::vector<std::unique_ptr<io::EventLoop>> loops_;
     std::atomic<unsigned> next_{0};
     std::atomic<bool> running_{false};

@@ -69,6 +69,13 @@ public:
     ) override {
         return forward_request(*peers_, address, request, std::move(handlers));
     }
+    void control(
+        const std::string& address,
+        const ForwardControl& control,
+        std::function<void(Result<void>)> done
+    ) override {
+        send_control(*peers_, address, control, std::move(done));
+    }
 
 private:
     std::unique_ptr<io::PeerClient> peers_;

@@ -4,6 +4,7 @@
 #include "client/node.h"
 #include "drivers/blob_store.h"
 #include "drivers/fingerprint/host.h"
+#include "drivers/host_stats.h"
 #include "drivers/raw_exec.h"
 #include "drivers/reads.h"
 #include "drivers/supervised.h"
@@ -91,6 +92,12 @@ private:
     void end_call(std::uint64_t call, const Result<void>& result);
     void send(const server::NodeToServer& frame);
     Result<model::AllocResourceUsage> alloc_usage(const Uuid& alloc, const std::string& task) const;
+    Result<std::unique_ptr<client::ExecProcess>> exec(
+        const Uuid& alloc,
+        const std::string& task,
+        const client::ExecSpec& spec,
+        client::ExecHandlers handlers
+    );
 
     Options options_;
     NodeIdentity identity_;
@@ -113,8 +120,11 @@ private:
     /// Tasks whose logs are complete, for followers; only of allocations that are not removed.
     std::map<Uuid, std::map<std::string, bool>> dead_tasks_;
     std::map<std::string, std::int64_t> alloc_counts_;
-    /// What runs, as the drivers told.
-    std::map<Uuid, std::set<client::TaskId>> running_;
+    mutable drivers::HostStatsReader host_stats_;
+    mutable std::map<std::string, double> cpu_ticks_;
+    mutable std::uint64_t cpu_reads_{0};
+    /// What runs, as the drivers told, and under which driver.
+    std::map<Uuid, std::map<client::TaskId, std::string>> running_;
 };
 
 drivers::HostOptions ClientHostImpl::host_options() const {
@@ -216,6 +226,13 @@ Result<void> ClientHostImpl::open() {
             },
         .alloc_usage =
             [this](const Uuid& alloc, const std::string& task) { return alloc_usage(alloc, task); },
+        .exec =
+            [this](
+                const Uuid& alloc,
+                const std::string& task,
+                const client::ExecSpec& spec,
+                client::ExecHandlers handlers
+            ) { return exec(alloc, task, spec, std::move(handlers)); },
         .wall = [] { return io::wall_now(); }
     });
 
@@ -225,6 +242,15 @@ Result<void> ClientHostImpl::open() {
     node.alloc_root = alloc_dir_;
     for (const auto& [name, driver] : drivers_) {
         node.drivers.push_back(name);
+    }
+    for (const env::BlobRecord& record : loaded.records) {
+        if (record.key == client::kMetaKey) {
+            if (auto meta = decode<client::MetaRecord>(record.data)) {
+                node.dynamic_meta = std::move(meta->dynamic);
+            } else {
+                io::log_warn("client", "dynamic metadata is lost: {}", meta.error().message);
+            }
+        }
     }
     if (c.max_kill_timeout) {
         node.max_kill_timeout = *c.max_kill_timeout;
@@ -335,9 +361,10 @@ void ClientHostImpl::handle(client::Event event) {
 
 void ClientHostImpl::note_running(const client::DriverEvent& event) {
     const std::lock_guard lock(mutex_);
-    if (std::holds_alternative<client::Started>(event.what) ||
-        std::holds_alternative<client::Recovered>(event.what)) {
-        running_[event.id.alloc].insert(event.id);
+    if (const auto* started = std::get_if<client::Started>(&event.what)) {
+        running_[event.id.alloc][event.id] = started->handle.driver;
+    } else if (const auto* recovered = std::get_if<client::Recovered>(&event.what)) {
+        running_[event.id.alloc][event.id] = recovered->handle.driver;
     } else if (std::holds_alternative<client::Exited>(event.what)) {
         if (const auto found = running_.find(event.id.alloc); found != running_.end()) {
             found->second.erase(event.id);
@@ -393,6 +420,9 @@ void ClientHostImpl::carry_out(client::Effects effects) {
     }
     for (const server::Credit& credit : effects.credits) {
         reads_->credit(credit.call, credit.bytes);
+    }
+    for (server::CallInput& input : effects.inputs) {
+        reads_->input(input.call, std::move(input.data));
     }
 }
 
@@ -452,14 +482,14 @@ Result<model::AllocResourceUsage> ClientHostImpl::alloc_usage(
     auto& total = out.resource_usage.ensure();
     auto& memory = total.memory_stats.ensure();
     auto& cpu = total.cpu_stats.ensure();
-    std::set<client::TaskId> running;
+    std::map<client::TaskId, std::string> running;
     {
         const std::lock_guard lock(mutex_);
         if (const auto found = running_.find(alloc); found != running_.end()) {
             running = found->second;
         }
     }
-    for (const client::TaskId& id : running) {
+    for (const auto& [id, driver] : running) {
         const std::string& name = id.task;
         if (!task.empty() && name != task) {
             continue;
@@ -481,15 +511,94 @@ Result<model::AllocResourceUsage> ClientHostImpl::alloc_usage(
     return out;
 }
 
+Result<std::unique_ptr<client::ExecProcess>> ClientHostImpl::exec(
+    const Uuid& alloc,
+    const std::string& task,
+    const client::ExecSpec& spec,
+    client::ExecHandlers handlers
+) {
+    std::optional<client::TaskId> id;
+    std::string driver;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = running_.find(alloc); found != running_.end()) {
+            // The newest instance, should an old one's end not have been told yet.
+            for (const auto& [instance, name] : found->second) {
+                if (instance.task == task) {
+                    id = instance;
+                    driver = name;
+                }
+            }
+        }
+    }
+    if (!id) {
+        return fail(ErrorCode::NotFound, "task \"{}\" is not running.", task);
+    }
+    // The table of drivers does not change once the node runs.
+    const auto found = drivers_.find(driver);
+    if (found == drivers_.end()) {
+        return fail(ErrorCode::NotFound, "driver \"{}\" is not available on this node", driver);
+    }
+    return found->second->exec(*id, spec, std::move(handlers));
+}
+
 void ClientHostImpl::add_metrics(api::Metrics& metrics) const {
     const std::lock_guard lock(mutex_);
+    StringMap labels{
+        {"host", options_.name},
+        {"node_id", identity_.id.str()},
+        {"datacenter", options_.datacenter},
+        {"node_class", options_.config.node_class.value_or("none")},
+        {"node_pool", options_.config.node_pool.value_or("default")},
+        {"node_status", session_server_.empty() ? "initializing" : "ready"},
+        {"node_scheduling_eligibility", "eligible"}
+    };
+    const auto gauge = [&](std::string name, double value, const StringMap& given) {
+        metrics.gauges.push_back(
+            {.name = "nomad.client." + std::move(name), .labels = given, .value = value}
+        );
+    };
     for (const char* status : {"pending", "running", "complete", "failed"}) {
         const auto found = alloc_counts_.find(status);
-        metrics.gauges.push_back(
-            {.name = std::string("nomad.client.allocations.") + status,
-             .labels = {{"node_id", identity_.id.str()}, {"datacenter", options_.datacenter}},
-             .value = found == alloc_counts_.end() ? 0.0 : static_cast<double>(found->second)}
+        gauge(
+            std::string("allocations.") + status,
+            found == alloc_counts_.end() ? 0.0 : static_cast<double>(found->second),
+            labels
         );
+    }
+    const model::HostStats host = host_stats_.read(alloc_dir_, io::wall_now());
+    gauge("uptime", static_cast<double>(host.uptime), labels);
+    if (host.memory) {
+        gauge("host.memory.total", static_cast<double>(host.memory->total), labels);
+        gauge("host.memory.available", static_cast<double>(host.memory->available), labels);
+        gauge("host.memory.used", static_cast<double>(host.memory->used), labels);
+        gauge("host.memory.free", static_cast<double>(host.memory->free), labels);
+    }
+    for (const model::CPUStats& cpu : host.cpu) {
+        StringMap given = labels;
+        given["cpu"] = cpu.cpu;
+        gauge("host.cpu.total_percent", cpu.total_percent, given);
+        gauge("host.cpu.total", cpu.total_percent, given);
+        gauge("host.cpu.user", cpu.user, given);
+        gauge("host.cpu.system", cpu.system, given);
+        gauge("host.cpu.idle", cpu.idle, given);
+        gauge("host.cpu.total_ticks", cpu.total_ticks, given);
+        cpu_ticks_[cpu.cpu] += cpu.total_ticks;
+        metrics.counters.push_back(
+            {.name = "nomad.client.host.cpu.total_ticks_count",
+             .labels = given,
+             .count = ++cpu_reads_,
+             .sum = cpu_ticks_[cpu.cpu]}
+        );
+    }
+    for (const model::DiskStats& disk : host.disk_stats) {
+        StringMap given = labels;
+        given["disk"] = disk.device;
+        gauge("host.disk.size", static_cast<double>(disk.size), given);
+        gauge("host.disk.used", static_cast<double>(disk.used), given);
+        gauge("host.disk.available", static_cast<double>(disk.available), given);
+        gauge("host.disk.used_percent", disk.used_percent, given);
+        gauge("host.disk.inodes_percent", disk.inodes_used_percent, given);
     }
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // A request on its way between servers (Peer.Call, method "api"): the asking side decodes frames,
-// the answering side writes them. Frames: "response" (a whole api::Response) or "head" (status and
-// headers) and any number of "data". docs/formats/transport.md.
+// the answering side writes them. Frames: "response" (a whole api::Response), or "head" (status and
+// headers) and any number of "data", or "session" and any number of "message" and one "close".
+// docs/formats/transport.md.
 
 #include "agent/api_backend.h"
 #include "agent/api_pump.h"
@@ -12,7 +13,21 @@ namespace nl::agent {
 
 class RpcSink final : public AnswerSink {
 public:
-    explicit RpcSink(std::shared_ptr<io::Responder> responder) : responder_(std::move(responder)) {}
+    /// `key` is the request's; "" asks for no credit.
+    RpcSink(std::shared_ptr<io::Responder> responder, Forwarded& forwarded, std::string key)
+        : responder_(std::move(responder)),
+          forwarded_(forwarded),
+          key_(std::move(key)),
+          window_(std::make_shared<Forwarded::Window>()) {
+        if (!key_.empty()) {
+            forwarded_.add(key_, window_);
+        }
+    }
+    ~RpcSink() override {
+        if (!key_.empty()) {
+            forwarded_.remove(key_);
+        }
+    }
 
     void respond(api::Response response) override {
         static_cast<void>(responder_->write({.kind = "response", .id = 0, .data = encode(response)})
@@ -27,20 +42,43 @@ public:
                  encode(api::Response{.status = status, .headers = std::move(headers), .body = {}})}
         ));
     }
-    bool write(Bytes chunk) override {
-        return responder_->write({.kind = "data", .id = 0, .data = std::move(chunk)});
-    }
+    bool write(Bytes chunk) override { return send("data", std::move(chunk)); }
     void end() override { responder_->finish({}); }
     void abort() override { responder_->finish(fail(ErrorCode::Aborted, "the stream was cut")); }
     void on_close(std::function<void()> callback) override {
         responder_->on_cancel(std::move(callback));
     }
-    /// The backlog of a forwarded stream is large; one that outgrows it is cut, so nothing has to
-    /// be told.
-    void on_writable(std::function<void()>) override {}
+    void on_writable(std::function<void()> callback) override {
+        const std::lock_guard lock(window_->mutex);
+        window_->on_writable = std::move(callback);
+    }
+    bool start_session(std::function<void(Bytes)> on_message) override {
+        {
+            const std::lock_guard lock(window_->mutex);
+            window_->on_message = std::move(on_message);
+        }
+        return responder_->write({.kind = "session", .id = 0, .data = {}});
+    }
+    bool send_message(Bytes message) override { return send("message", std::move(message)); }
+    void close_session(std::uint16_t code, std::string reason) override {
+        static_cast<void>(
+            responder_->write({.kind = "close", .id = code, .data = std::move(reason)})
+        );
+        responder_->finish({});
+    }
 
 private:
+    bool send(const char* kind, Bytes data) {
+        if (!key_.empty() && !window_->take(data.size())) {
+            return false;
+        }
+        return responder_->write({.kind = kind, .id = 0, .data = std::move(data)});
+    }
+
     std::shared_ptr<io::Responder> responder_;
+    Forwarded& forwarded_;
+    std::string key_;
+    std::shared_ptr<Forwarded::Window> window_;
 };
 
 /// Asks `address`; the returned function cancels.
@@ -59,6 +97,20 @@ inline std::function<void()> forward_request(
                      shared->on_data(std::move(frame.data));
                      return;
                  }
+                 if (frame.kind == "session") {
+                     shared->on_session();
+                     return;
+                 }
+                 if (frame.kind == "message") {
+                     shared->on_message(std::move(frame.data));
+                     return;
+                 }
+                 if (frame.kind == "close") {
+                     shared->on_session_close(
+                         static_cast<std::uint16_t>(frame.id), std::move(frame.data)
+                     );
+                     return;
+                 }
                  auto response = decode<api::Response>(frame.data);
                  if (!response) {
                      return;
@@ -72,6 +124,24 @@ inline std::function<void()> forward_request(
          .on_done = [shared](Result<void> result) { shared->on_done(std::move(result)); }}
     );
     return [call] { call->cancel(); };
+}
+
+inline void send_control(
+    io::PeerClient& peers,
+    const std::string& address,
+    const ForwardControl& control,
+    std::function<void(Result<void>)> done
+) {
+    constexpr Duration kControlTimeout = seconds(30);
+    peers.call_unary(
+        {.address = address,
+         .method = "api-control",
+         .request = encode(control),
+         .timeout = kControlTimeout},
+        [callback = std::move(done)](Result<Bytes> answer) {
+            callback(answer ? Result<void>() : std::unexpected(std::move(answer.error())));
+        }
+    );
 }
 
 }  // namespace nl::agent

@@ -23,6 +23,7 @@ constexpr std::uint64_t kPromoteWithin = 64;
 constexpr Duration kCareInterval = milliseconds(500);
 constexpr Duration kAliveWithin = seconds(3);
 constexpr const char* kApiMethod = "api";
+constexpr const char* kControlMethod = "api-control";
 
 std::string with_port(const std::string& address, int port) {
     const std::size_t colon = address.rfind(':');
@@ -43,6 +44,9 @@ public:
     void credit(std::uint64_t bytes) override {
         host_.feed(server::CallGrant{.call = call_, .bytes = bytes});
     }
+    void send(Bytes input) override {
+        host_.feed(server::CallSend{.call = call_, .data = std::move(input)});
+    }
     void cancel() override {
         host_.leader_loop_.must_post([&host = host_, call = call_] {
             if (host.node_calls_.erase(call) > 0) {
@@ -61,6 +65,7 @@ public:
     EventSubscription(ServerHost& host, std::uint64_t id, SourceHandlers handlers)
         : host_(host), id_(id), handlers_(std::move(handlers)) {}
     void credit(std::uint64_t) override {}
+    void send(Bytes) override {}
     void cancel() override {
         const std::lock_guard lock(host_.events_mutex_);
         host_.subscribers_.erase(id_);
@@ -86,6 +91,7 @@ public:
         );
     }
     void credit(std::uint64_t) override {}
+    void send(Bytes) override {}
     void cancel() override { io::log_remove_sink(id_); }
 
 private:
@@ -495,10 +501,25 @@ void ServerHost::on_call(io::InboundCall call, std::shared_ptr<io::Responder> re
             responder->finish(std::unexpected(no_leader()));
             return;
         }
-        auto sink = std::make_shared<RpcSink>(responder);
+        std::string key(request->header(kForwardKey).value_or(""));
+        auto sink = std::make_shared<RpcSink>(responder, pump_->forwarded(), std::move(key));
         pump_->serve_forwarded(std::move(*request), sink, [responder] {
             responder->finish(std::unexpected(no_leader()));
         });
+        return;
+    }
+    if (call.method == kControlMethod) {
+        auto control = decode<ForwardControl>(call.request);
+        if (!control || pump_ == nullptr) {
+            responder->finish(control ? std::unexpected(no_leader())
+                                      : Result<void>(std::unexpected(control.error())));
+            return;
+        }
+        Result<void> taken = pump_->forwarded().control(std::move(*control));
+        if (taken) {
+            static_cast<void>(responder->write({.kind = "ok", .id = 0, .data = {}}));
+        }
+        responder->finish(std::move(taken));
         return;
     }
     if (call.method == Founding::kJoinMethod) {
@@ -794,6 +815,14 @@ std::function<void()> ServerHost::forward(
     const std::string& address, const api::Request& request, ForwardHandlers handlers
 ) {
     return forward_request(*peers_, address, request, std::move(handlers));
+}
+
+void ServerHost::control(
+    const std::string& address,
+    const ForwardControl& control,
+    std::function<void(Result<void>)> done
+) {
+    send_control(*peers_, address, control, std::move(done));
 }
 
 void ServerHost::set_agent_view(std::shared_ptr<const api::AgentView> view) {

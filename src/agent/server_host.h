@@ -99,6 +99,11 @@ public:
     std::function<void()> forward(
         const std::string& address, const api::Request& request, ForwardHandlers handlers
     ) override;
+    void control(
+        const std::string& address,
+        const ForwardControl& control,
+        std::function<void(Result<void>)> done
+    ) override;
 
     /// The newest state; invalid before the cluster is founded.
     state::Snapshot snapshot() const;

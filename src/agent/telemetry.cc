@@ -23,6 +23,12 @@ double resident_bytes() {
     return resident * kPageBytes;
 }
 
+std::string host_name() {
+    char name[256] = {};
+    gethostname(name, sizeof(name) - 1);
+    return name;
+}
+
 std::string_view role_name(raft::Role role) {
     switch (role) {
         case raft::Role::Leader:
@@ -38,10 +44,13 @@ std::string_view role_name(raft::Role role) {
 
 }  // namespace
 
-api::Metrics collect_metrics(const ServerHost* server, const ClientHost* client, Instant started) {
+api::Metrics collect_metrics(
+    const ServerHost* server, const ClientHost* client, Instant started, RequestCounts requests
+) {
     api::Metrics out;
+    const std::string host = host_name();
     const auto gauge = [&](std::string name, double value) {
-        out.gauges.push_back({.name = std::move(name), .labels = {}, .value = value});
+        out.gauges.push_back({.name = std::move(name), .labels = {{"host", host}}, .value = value});
     };
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
@@ -55,25 +64,25 @@ api::Metrics collect_metrics(const ServerHost* server, const ClientHost* client,
     );
     if (server != nullptr) {
         const server::LeaderStatus duties = server->leader_status();
-        gauge("nomad.broker.total_ready", static_cast<double>(duties.broker.ready));
-        gauge("nomad.broker.total_unacked", static_cast<double>(duties.broker.unacked));
-        gauge("nomad.broker.total_waiting", static_cast<double>(duties.broker.waiting));
-        gauge("nomad.broker.total_pending", static_cast<double>(duties.broker.pending));
-        gauge("nomad.blocked_evals.total_blocked", static_cast<double>(duties.blocked));
-        gauge("nomad.plan.queue_depth", static_cast<double>(duties.plans_waiting));
-        gauge("nomad.plan.in_flight", static_cast<double>(duties.plans_in_flight));
-        gauge("nomad.heartbeat.active", static_cast<double>(duties.heartbeats));
-        gauge("nomad.client.sessions", static_cast<double>(duties.sessions));
-        gauge("nomad.state.watches", static_cast<double>(server->watches()));
+        gauge("nomad.nomad.broker.total_ready", static_cast<double>(duties.broker.ready));
+        gauge("nomad.nomad.broker.total_unacked", static_cast<double>(duties.broker.unacked));
+        gauge("nomad.nomad.broker.total_waiting", static_cast<double>(duties.broker.waiting));
+        gauge("nomad.nomad.broker.total_pending", static_cast<double>(duties.broker.pending));
+        gauge("nomad.nomad.blocked_evals.total_blocked", static_cast<double>(duties.blocked));
+        gauge("nomad.nomad.plan.queue_depth", static_cast<double>(duties.plans_waiting));
+        gauge("nomad.nomad.plan.in_flight", static_cast<double>(duties.plans_in_flight));
+        gauge("nomad.nomad.heartbeat.active", static_cast<double>(duties.heartbeats));
+        gauge("nomad.nomad.client.sessions", static_cast<double>(duties.sessions));
+        gauge("nomad.nomad.state.watches", static_cast<double>(server->watches()));
         out.counters.push_back(
-            {.name = "nomad.plan.accepted",
-             .labels = {},
+            {.name = "nomad.nomad.plan.accepted",
+             .labels = {{"host", host}},
              .count = duties.plans_accepted,
              .sum = static_cast<double>(duties.plans_accepted)}
         );
         out.counters.push_back(
-            {.name = "nomad.plan.node_rejected",
-             .labels = {},
+            {.name = "nomad.nomad.plan.node_rejected",
+             .labels = {{"host", host}},
              .count = duties.placements_rejected,
              .sum = static_cast<double>(duties.placements_rejected)}
         );
@@ -97,6 +106,15 @@ api::Metrics collect_metrics(const ServerHost* server, const ClientHost* client,
     }
     if (client != nullptr) {
         client->add_metrics(out);
+    }
+    for (const auto& [who, count] :
+         {std::pair("token", requests.with_token), std::pair("anonymous", requests.without_token)}) {
+        out.counters.push_back(
+            {.name = "nomad.nomad.http.request",
+             .labels = {{"host", host}, {"identity", who}},
+             .count = count,
+             .sum = static_cast<double>(count)}
+        );
     }
     return out;
 }

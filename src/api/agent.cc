@@ -60,10 +60,10 @@ model::ServerMember member_of(const Peer& peer, const Context& context) {
         {"port", fmt::format("{}", at.port)},
         {"nomad_lite", peer.own_version},
     };
+    out.tags.emplace("revision", "");
+    out.tags.emplace("expect", fmt::format("{}", context.cluster.peers.size()));
     if (context.cluster.peers.size() == 1) {
         out.tags.emplace("bootstrap", "1");
-    } else {
-        out.tags.emplace("expect", fmt::format("{}", context.cluster.peers.size()));
     }
     return out;
 }
@@ -165,6 +165,7 @@ Outcome servers(const Request&, const PathValues&, const Context& context) {
     for (const Peer& peer : context.cluster.peers) {
         addresses.insert(peer.address);
     }
+    addresses.insert(context.agent->known_servers.begin(), context.agent->known_servers.end());
     return json_response(wire::write_json(Value::List(addresses.begin(), addresses.end())));
 }
 

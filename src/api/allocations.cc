@@ -5,6 +5,7 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
+#include "api/task_messages.h"
 #include "api/writing.h"
 #include "model/answers.h"
 #include "state/commands/alloc.h"
@@ -53,8 +54,10 @@ Outcome get(const Request& request, const PathValues& path, const Context& conte
             if (!alloc) {
                 return missing(c, TableId::Allocs, "alloc not found");
             }
+            model::Allocation whole = alloc->expand();
+            fill_display_messages(whole.task_states);
             return Look{
-                json_response(wire::to_json(alloc->expand())),
+                json_response(wire::to_json(whole)),
                 alloc->modify_index(),
                 {state::watch_row(TableId::Allocs, id)},
                 {}

@@ -126,9 +126,12 @@ Outcome stat_file(const Request& request, const PathValues& path, const Context&
     return answer_one<model::AllocFileInfo>(std::move(*call));
 }
 
-/// Bytes as they come.
+/// Bytes as they come. As in Nomad, a file that cannot be read whole answers 200 with why: readers
+/// of a stream have had the status already.
 class RawStream final : public StreamMachine {
 public:
+    explicit RawStream(bool whole) : whole_(whole) {}
+
     StreamStep on(const StreamInput& input, const Context&) override {
         StreamStep step;
         if (const auto* item = std::get_if<Item>(&input)) {
@@ -139,13 +142,18 @@ public:
             if (!ended->result && sent_) {
                 step.cut = true;
             } else if (!ended->result) {
-                step.instead = error_response(ended->result.error());
+                const Error& error = ended->result.error();
+                const bool about_file = error.code == ErrorCode::NotFound ||
+                                        error.code == ErrorCode::InvalidArgument;
+                step.instead = whole_ && about_file ? text_response(200, error.message)
+                                                    : error_response(error);
             }
         }
         return step;
     }
 
 private:
+    bool whole_;
     bool sent_ = false;
 };
 
@@ -172,7 +180,7 @@ Outcome read_file(
     Stream stream;
     stream.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
     stream.source = std::move(*call);
-    stream.machine = std::make_unique<RawStream>();
+    stream.machine = std::make_unique<RawStream>(method == CallMethod::FsCat);
     return stream;
 }
 

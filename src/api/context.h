@@ -78,6 +78,15 @@ struct AgentView {
     Value config;
     /// Groups of `agent/self`'s stats.
     Map<StringMap> stats;
+    /// What `agent/host` tells of the machine.
+    Value host;
+    /// Profiles may be taken.
+    bool enable_debug = false;
+    /// Scheduler workers of this server, and the kinds of evaluations they take.
+    std::int64_t num_schedulers = 0;
+    std::vector<std::string> enabled_schedulers;
+    /// RPC addresses of the servers a client knows.
+    std::vector<std::string> known_servers;
     /// The drivers that may run a seed's job, best first (docker, exec, raw_exec).
     std::string seed_driver = "raw_exec";
     std::string seed_image = "alpine:latest";

@@ -4,6 +4,9 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
+#include "api/task_messages.h"
+#include "model/csi.h"
+#include "model/host_volume.h"
 #include "wire/json.h"
 #include "wire/value_json.h"
 
@@ -52,6 +55,10 @@ bool wants(const Subscription& wanted, const Event& event) {
     return false;
 }
 
+std::string id_text(const Uuid& id) {
+    return id.is_nil() ? "" : id.str();
+}
+
 std::string wrapped(std::string_view name, std::string json) {
     return fmt::format("{{\"{}\":{}}}", name, json);
 }
@@ -60,7 +67,16 @@ std::string wrapped(std::string_view name, std::string json) {
 std::string alloc_payload(const state::AllocView& alloc) {
     model::Allocation whole = alloc.expand();
     whole.job = nullptr;
+    fill_display_messages(whole.task_states);
     return wrapped("Allocation", wire::to_json(whole));
+}
+
+std::string redacted_json(const model::ACLAuthMethod& method) {
+    model::ACLAuthMethod shown = method;
+    if (shown.config && !shown.config->oidc_client_secret.empty()) {
+        shown.config->oidc_client_secret = "redacted";
+    }
+    return wire::to_json(shown);
 }
 
 /// The event of one change, if it is of a table that events tell of.
@@ -69,11 +85,8 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
     out.key = change.id.is_nil() ? change.key : change.id.str();
     out.ns = change.namespace_;
     const bool deleted = change.kind == state::Change::Kind::Delete;
-    const auto owner = [&](const std::string& key) {
-        if (!key.empty()) {
-            out.filter_keys.push_back(key);
-        }
-    };
+    // An owner that is missing stands as "", as in Nomad.
+    const auto owner = [&](const std::string& key) { out.filter_keys.push_back(key); };
     if (change.table == TableId::Jobs) {
         out.topic = "Job";
         const auto job = c.state.job(change.namespace_, change.key);
@@ -86,7 +99,7 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
     if (change.table == TableId::Evals) {
         out.topic = "Evaluation";
         owner(change.job_id);
-        owner(change.deployment_id.str());
+        owner(id_text(change.deployment_id));
         const auto* eval = c.state.eval(change.id);
         out.payload = wrapped("Evaluation", eval != nullptr ? wire::to_json(*eval) : "null");
         return deleted ? std::nullopt : std::optional(std::move(out));
@@ -94,7 +107,7 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
     if (change.table == TableId::Allocs) {
         out.topic = "Allocation";
         owner(change.job_id);
-        owner(change.deployment_id.str());
+        owner(id_text(change.deployment_id));
         const auto alloc = c.state.alloc(change.id);
         out.payload = alloc ? alloc_payload(*alloc) : wrapped("Allocation", "null");
         return deleted ? std::nullopt : std::optional(std::move(out));
@@ -123,6 +136,76 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
         out.topic = "NodePool";
         const auto* pool = c.state.node_pool(change.key);
         out.payload = wrapped("NodePool", pool != nullptr ? wire::to_json(*pool) : "null");
+        return out;
+    }
+    if (change.table == TableId::AclTokens) {
+        out.topic = "ACLToken";
+        out.payload = "{\"ACLToken\":null}";
+        if (const auto* token = c.state.acl_token(change.key)) {
+            model::ACLToken shown = *token;
+            shown.secret_id.clear();
+            out.payload = wrapped("ACLToken", wire::to_json(shown));
+        }
+        return out;
+    }
+    if (change.table == TableId::AclPolicies) {
+        out.topic = "ACLPolicy";
+        const auto* policy = c.state.acl_policy(change.key);
+        out.payload = wrapped("ACLPolicy", policy != nullptr ? wire::to_json(*policy) : "null");
+        return out;
+    }
+    if (change.table == TableId::AclRoles) {
+        out.topic = "ACLRole";
+        const auto* role = c.state.acl_role(change.key);
+        out.payload = wrapped("ACLRole", role != nullptr ? wire::to_json(*role) : "null");
+        return out;
+    }
+    if (change.table == TableId::AclAuthMethods) {
+        out.topic = "ACLAuthMethod";
+        const auto* method = c.state.acl_auth_method(change.key);
+        out.payload = wrapped("AuthMethod", method != nullptr ? redacted_json(*method) : "null");
+        return out;
+    }
+    if (change.table == TableId::AclBindingRules) {
+        out.topic = "ACLBindingRule";
+        const auto* rule = c.state.acl_binding_rule(change.key);
+        out.payload = wrapped("ACLBindingRule", rule != nullptr ? wire::to_json(*rule) : "null");
+        return out;
+    }
+    if (change.table == TableId::Variables) {
+        out.topic = "Variable";
+        const auto* variable = c.state.variable(change.namespace_, change.key);
+        out.payload = fmt::format(
+            "{{\"Metadata\":{},\"Deleted\":{}}}",
+            variable != nullptr ? wire::to_json(variable->meta) : "null",
+            deleted
+        );
+        return out;
+    }
+    if (change.table == TableId::HostVolumes) {
+        out.topic = "HostVolume";
+        const auto* volume = c.state.host_volume(change.namespace_, change.key);
+        if (volume != nullptr) {
+            owner(volume->name);
+        }
+        out.payload = wrapped("Volume", volume != nullptr ? wire::to_json(*volume) : "null");
+        return out;
+    }
+    if (change.table == TableId::CsiVolumes) {
+        out.topic = "CSIVolume";
+        const auto* volume = c.state.csi_volume(change.namespace_, change.key);
+        out.payload = "{\"Volume\":null}";
+        if (volume != nullptr) {
+            model::CSIVolume shown = *volume;
+            shown.secrets.clear();
+            out.payload = wrapped("Volume", wire::to_json(shown));
+        }
+        return out;
+    }
+    if (change.table == TableId::CsiPlugins) {
+        out.topic = "CSIPlugin";
+        const auto* plugin = c.state.csi_plugin(change.key);
+        out.payload = wrapped("Plugin", plugin != nullptr ? wire::to_json(*plugin) : "null");
         return out;
     }
     if (change.table == TableId::Services) {

@@ -352,7 +352,19 @@ Outcome revert(const Request& request, const PathValues& path, const Context& co
         command.submission = *source;
     }
     command.job = std::make_shared<const model::Job>(std::move(job));
-    return propose(command, context, register_answer(ns, id, eval_id, ""));
+    // Alone among the writes this one has a read's headers too.
+    return propose(
+        command,
+        context,
+        [answer = register_answer(ns, id, eval_id, "")](const Context& c, const Applied& applied) {
+            Outcome out = answer(c, applied);
+            if (auto* response = std::get_if<Response>(&out)) {
+                response->headers.push_back({"X-Nomad-KnownLeader", "false"});
+                response->headers.push_back({"X-Nomad-LastContact", "0"});
+            }
+            return out;
+        }
+    );
 }
 
 Outcome stable(const Request& request, const PathValues& path, const Context& context) {

@@ -1,5 +1,6 @@
 #include "api/listing.h"
 
+#include "api/task_messages.h"
 #include "model/allocation.h"
 
 namespace nl::api {
@@ -147,7 +148,9 @@ Result<Look> list_allocs(
             } else if (!stub.allocated_resources) {
                 stub.allocated_resources = alloc.expand().allocated_resources;
             }
-            if (!stubs.task_states) {
+            if (stubs.task_states) {
+                fill_display_messages(stub.task_states);
+            } else {
                 stub.task_states.clear();
             }
             wire::append_json(out, stub);

@@ -4,6 +4,7 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
+#include "api/task_messages.h"
 #include "api/writing.h"
 #include "state/commands/eval.h"
 #include "state/commands/node.h"
@@ -95,7 +96,9 @@ Outcome allocations(const Request& request, const PathValues& path, const Contex
                 if (json.size() > 1) {
                     json += ',';
                 }
-                wire::append_json(json, alloc.expand());
+                model::Allocation whole = alloc.expand();
+                fill_display_messages(whole.task_states);
+                wire::append_json(json, whole);
             }
             return Look{
                 json_response(json + "]"),

@@ -9,7 +9,8 @@
 //              When the client leaves, forget it (and cancel what can be cancelled).
 //   Stream     open `source`, feed machine->on() with Opened, then with what the source gives and
 //              with Tick when a step's `wake` is reached; write the bytes; see StreamStep.
-//   Session    as Stream, with the client's messages as further inputs.
+//   Session    switch to WebSocket (400 if the request is no handshake), feed machine->on() with
+//              Opened, then with the client's messages and what the node's call gives.
 // A continuation holds no snapshot: a parked read costs its captures and a watch.
 // Source: contracts.md's `api`; http_api.md 0.6.
 
@@ -34,6 +35,8 @@
 namespace nl::api {
 
 struct Context;
+/// api/events.h
+struct RenderedEvents;
 
 // ---- what a parked request waits for, and how it ends
 
@@ -94,6 +97,17 @@ struct JoinServers {
 struct ForceLeave {
     std::string name;
 };
+/// As SIGHUP: read the configuration again.
+struct ReloadAgent {};
+/// The servers a client tries, "host:port".
+struct SetServers {
+    std::vector<std::string> addresses;
+};
+/// Raw bytes of a profile or trace of this process ("cmdline", "heap", "goroutine" ...).
+struct ReadProfile {
+    std::string name;
+    Duration span;
+};
 struct CollectGarbage {};
 struct ReconcileSummaries {};
 /// Entries of the log as they are stored, for the seed's log listing.
@@ -112,7 +126,10 @@ struct WaitServer {
         CollectGarbage,
         ReconcileSummaries,
         ReadLog,
-        DrainServer>
+        DrainServer,
+        ReloadAgent,
+        SetServers,
+        ReadProfile>
         call;
 };
 struct LogLine {
@@ -129,6 +146,8 @@ struct ServerAnswered {
     ServerId leader;
     /// ReadLog.
     std::vector<LogLine> log;
+    /// ReadProfile.
+    Bytes bytes;
 };
 
 using Wait = std::variant<WaitChange, WaitProposal, WaitNode, WaitServer>;
@@ -158,6 +177,8 @@ struct Item {
 struct EffectsItem {
     std::shared_ptr<const state::Effects> effects;
     bool lost = false;
+    /// The same effects as events, made once for every reader; null: make them.
+    std::shared_ptr<const RenderedEvents> rendered;
 };
 /// The source ended; an error ends the stream.
 struct SourceEnded {
@@ -200,13 +221,21 @@ struct ClientMessage {
 };
 struct ClientClosed {};
 using SessionInput = std::variant<Opened, ClientMessage, ClientClosed, Item, SourceEnded, Tick>;
+struct SessionClose {
+    /// A WebSocket close code (RFC 6455 7.4.1).
+    std::uint16_t code = 1000;
+    std::string reason;
+};
 struct SessionStep {
     /// Text messages to the client.
     std::vector<Bytes> messages;
+    /// Opens a call on a node, whose items and end follow as inputs; once in a session.
+    std::optional<NodeSource> open;
     /// Items to the node's call.
     std::vector<Bytes> to_node;
-    /// Close with this code and reason.
-    std::optional<std::pair<std::uint16_t, std::string>> close;
+    /// Ends the session, after the messages.
+    std::optional<SessionClose> close;
+    /// Call with Tick at this time if nothing else came before.
     Instant wake = Instant::max();
 };
 class SessionMachine {
@@ -219,7 +248,6 @@ public:
     virtual SessionStep on(const SessionInput& input, const Context& context) = 0;
 };
 struct Session {
-    NodeSource source;
     std::unique_ptr<SessionMachine> machine;
 };
 

@@ -10,6 +10,10 @@ namespace nl::api {
 
 // Rows of each file, in the order of http_api.md.
 std::span<const Route> job_routes();
+std::span<const Route> exec_routes();
+std::span<const Route> agent_control_routes();
+std::span<const Route> node_metadata_routes();
+std::span<const Route> eval_delete_routes();
 std::span<const Route> job_parse_routes();
 std::span<const Route> job_plan_routes();
 std::span<const Route> job_write_routes();

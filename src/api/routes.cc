@@ -1,7 +1,6 @@
 #include "api/routes.h"
 
 #include "api/access.h"
-#include "api/json_text.h"
 #include "api/route_list.h"
 #include "api/status.h"
 #include "wire/value_json.h"
@@ -10,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
 
 namespace nl::api {
@@ -124,6 +122,10 @@ std::span<const Route> routes() {
         const auto add = [&all](std::span<const Route> rows) {
             all.insert(all.end(), rows.begin(), rows.end());
         };
+        add(exec_routes());
+        add(agent_control_routes());
+        add(node_metadata_routes());
+        add(eval_delete_routes());
         add(job_parse_routes());
         add(job_plan_routes());
         add(job_write_routes());
@@ -187,6 +189,9 @@ Outcome handle(const Request& request, const Context& context) {
         );
     }
     const Route& route = *found.route;
+    if (route.speaks == Speaks::WebSocket) {
+        return route.handler(request, found.values, context);
+    }
     if (const auto allowed = authorize(request, route, context); !allowed) {
         return finished(error_response(allowed.error()), how);
     }
@@ -194,70 +199,6 @@ Outcome handle(const Request& request, const Context& context) {
         return finished(text_response(500, std::string(kNoLeader)), how);
     }
     return finished(route.handler(request, found.values, context), how);
-}
-
-std::string openapi_json(std::string_view version) {
-    struct Named {
-        Methods bit;
-        std::string_view name;
-    };
-    constexpr std::array<Named, 3> kNames{{{kGet, "get"}, {kPut, "put"}, {kDelete, "delete"}}};
-    std::map<std::string, std::string> paths;
-    for (const Route& route : routes()) {
-        std::string path(route.pattern);
-        std::string parameters;
-        const auto add_parameter = [&](std::string_view name, std::string_view in) {
-            parameters += fmt::format(
-                "{}{{\"name\":{},\"in\":\"{}\",\"required\":{},\"schema\":{{\"type\":\"string\"}}}"
-                "}",
-                parameters.empty() ? "" : ",",
-                json_quote(name),
-                in,
-                in == "path"
-            );
-        };
-        for (std::size_t at = path.find('{'); at != std::string::npos;
-             at = path.find('{', at + 1)) {
-            std::size_t end = path.find('}', at);
-            if (path[end - 1] == '*') {
-                path.erase(end - 1, 1);
-                --end;
-            }
-            add_parameter(std::string_view(path).substr(at + 1, end - at - 1), "path");
-        }
-        std::string_view rest = route.parameters;
-        while (!rest.empty()) {
-            const std::size_t space = rest.find(' ');
-            add_parameter(rest.substr(0, space), "query");
-            rest = space == std::string_view::npos ? std::string_view{} : rest.substr(space + 1);
-        }
-        std::string& operations = paths[path];
-        for (const auto& [bit, name] : kNames) {
-            const std::string key = fmt::format("\"{}\":", name);
-            if ((route.methods & bit) == 0 || operations.find(key) != std::string::npos) {
-                continue;
-            }
-            operations += fmt::format(
-                "{}{}{{\"summary\":{},\"x-acl\":{},\"parameters\":[{}],\"responses\":{{\"200\":{{"
-                "\"description\":\"OK\"}}}}}}",
-                operations.empty() ? "" : ",",
-                key,
-                json_quote(route.summary),
-                json_quote(route.rule),
-                parameters
-            );
-        }
-    }
-    std::string out = fmt::format(
-        "{{\"openapi\":\"3.0.3\",\"info\":{{\"title\":\"nomad-lite\",\"version\":{}}},\"paths\":{{",
-        json_quote(version)
-    );
-    bool first = true;
-    for (const auto& [path, operations] : paths) {
-        out += fmt::format("{}{}:{{{}}}", first ? "" : ",", json_quote(path), operations);
-        first = false;
-    }
-    return out + "}}";
 }
 
 }  // namespace nl::api

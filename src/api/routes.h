@@ -37,6 +37,13 @@ enum class Where : unsigned char {
     Leader,  ///< Writes: the leader.
 };
 
+/// How a row speaks.
+enum class Speaks : unsigned char {
+    Http,
+    /// A session: its handler checks access itself, once the token is known, and refuses by closing.
+    WebSocket,
+};
+
 struct Route {
     Methods methods;
     std::string_view pattern;
@@ -49,6 +56,7 @@ struct Route {
     /// One line for people.
     std::string_view summary;
     Outcome (*handler)(const Request&, const PathValues&, const Context&);
+    Speaks speaks = Speaks::Http;
 };
 
 /// Every row, in order of matching.

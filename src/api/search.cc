@@ -1,19 +1,28 @@
-// Search by prefix. Source: Nomad HTTP API, 13.
+// Search by prefix, and fuzzy search: names that hold a text anywhere, whatever their case.
+// Source: Nomad HTTP API, 13.
 #include "api/body.h"
 #include "api/listing.h"
 #include "api/params.h"
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
+#include "model/csi.h"
+#include "model/host_volume.h"
 #include "wire/value_json.h"
 
 #include <array>
+#include <map>
+#include <tuple>
 
 namespace nl::api {
 namespace {
 
 /// Matches of one context at most.
 constexpr std::size_t kMatchesMax = 20;
+constexpr std::size_t kFuzzyMatchesMax = 100;
+/// Objects of a kind that a fuzzy search looks at; more of them show as a truncation.
+constexpr std::size_t kFuzzyScanMax = 20'000;
+constexpr std::size_t kFuzzyTermMin = 2;
 
 constexpr std::array<std::string_view, 12> kContexts{
     "allocs",
@@ -123,8 +132,33 @@ Matches search_in(
         collect(out, range, [&](const auto& row) { return named(row.meta.path); });
     } else if (context_name == "scaling_policy") {
         collect(out, c.state.scaling_policies(), [&](const auto& row) { return named(row.id); });
+    } else if (context_name == "plugins") {
+        collect(out, c.state.csi_plugins(prefix), [&](const auto& row) { return named(row.id); });
+    } else if (context_name == "volumes") {
+        const auto range =
+            ns == kAllNamespaces ? c.state.csi_volumes() : c.state.csi_volumes(ns, prefix);
+        collect(out, range, [&](const auto& row) { return named(row.id); });
+    } else if (context_name == "host_volumes") {
+        const auto range =
+            ns == kAllNamespaces ? c.state.host_volumes() : c.state.host_volumes(ns, prefix);
+        collect(out, range, [&](const auto& row) { return named(row.id); });
     }
     return out;
+}
+
+bool is_context(std::string_view name) {
+    return std::ranges::find(kContexts, name) != kContexts.end();
+}
+
+Response bad_context(std::string_view wanted) {
+    return text_response(
+        500,
+        fmt::format(
+            "context must be one of [{}] or 'all' for all contexts; got \"{}\"",
+            fmt::join(kContexts, " "),
+            wanted
+        )
+    );
 }
 
 Outcome search(const Request& request, const PathValues&, const Context& context) {
@@ -135,15 +169,8 @@ Outcome search(const Request& request, const PathValues&, const Context& context
     const std::string prefix = text_member(*body, "Prefix");
     const std::string wanted = text_member(*body, "Context");
     const bool all = wanted.empty() || wanted == "all";
-    if (!all && std::ranges::find(kContexts, wanted) == kContexts.end()) {
-        return text_response(
-            500,
-            fmt::format(
-                "context must be one of [{}] or 'all' for all contexts; got \"{}\"",
-                fmt::join(kContexts, " "),
-                wanted
-            )
-        );
+    if (!all && !is_context(wanted)) {
+        return bad_context(wanted);
     }
     return read_envelope(
         request,
@@ -167,9 +194,236 @@ Outcome search(const Request& request, const PathValues&, const Context& context
     );
 }
 
+// ---- fuzzy
+
+/// A match, ordered as it is shown: where the text stands in the name, then the shorter name, then
+/// by the alphabet.
+struct FuzzyMatch {
+    std::size_t at = 0;
+    std::string id;
+    std::vector<std::string> scope;
+
+    auto order() const { return std::tuple(at, id.size(), std::tie(id, scope)); }
+};
+
+std::string lowered(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'A' && c <= 'Z') {
+            c = static_cast<char>(c - 'A' + 'a');
+        }
+    }
+    return out;
+}
+
+class FuzzySearch {
+public:
+    FuzzySearch(std::string_view text, std::string ns, const Context& c)
+        : text_(lowered(text)), ns_(std::move(ns)), c_(c) {}
+
+    void run(std::string_view context_name) {
+        // The kinds known by ids alone are searched by prefix, as in Nomad.
+        if (context_name == "evals" || context_name == "deployment" ||
+            context_name == "scaling_policy" || context_name == "volumes" ||
+            context_name == "host_volumes") {
+            matches_[std::string(context_name)];
+            truncations_[std::string(context_name)] = false;
+            const Matches found = search_in(context_name, text_, ns_, c_);
+            const Value list = found.list();
+            if (const auto* ids = list.as_list()) {
+                for (const Value& id : *ids) {
+                    matches_[std::string(context_name)].push_back({0, *id.as_string(), {}});
+                }
+            }
+            truncations_[std::string(context_name)] = found.truncated();
+            return;
+        }
+        truncations_[std::string(context_name)] = false;
+        if (context_name == "jobs") {
+            jobs();
+        } else if (context_name == "allocs") {
+            scan(context_name, c_.state.allocs(), [this](const state::AllocView& alloc) {
+                if (in_namespace(ns_, alloc.namespace_())) {
+                    consider("allocs", alloc.name(), {alloc.namespace_(), alloc.id().str()});
+                }
+            });
+        } else if (context_name == "nodes") {
+            scan(context_name, c_.state.nodes(), [this](const model::Node& node) {
+                consider("nodes", node.name, {node.id.str()});
+            });
+        } else if (context_name == "namespaces") {
+            scan(context_name, c_.state.namespaces(), [this](const model::Namespace& row) {
+                consider("namespaces", row.name, {});
+            });
+        } else if (context_name == "node_pools") {
+            scan(context_name, c_.state.node_pools(), [this](const model::NodePool& row) {
+                consider("node_pools", row.name, {});
+            });
+        } else if (context_name == "plugins") {
+            scan(context_name, c_.state.csi_plugins(), [this](const model::CSIPlugin& row) {
+                consider("plugins", row.id, {});
+            });
+        } else if (context_name == "vars") {
+            scan(context_name, c_.state.variables(), [this](const state::VariableRow& row) {
+                if (in_namespace(ns_, row.meta.namespace_)) {
+                    consider("vars", row.meta.path, {row.meta.namespace_, row.meta.path});
+                }
+            });
+        }
+    }
+
+    Value answer() {
+        Value::Map matches;
+        Value::Map truncations;
+        for (auto& [name, found] : matches_) {
+            std::ranges::sort(found, [](const FuzzyMatch& a, const FuzzyMatch& b) {
+                return a.order() < b.order();
+            });
+            Value::List list;
+            for (FuzzyMatch& match : found) {
+                Value::Map one{{"ID", std::move(match.id)}};
+                if (!match.scope.empty()) {
+                    one.emplace("Scope", Value::List(match.scope.begin(), match.scope.end()));
+                }
+                list.emplace_back(std::move(one));
+            }
+            matches.emplace(name, std::move(list));
+        }
+        for (const auto& [name, truncated] : truncations_) {
+            truncations.emplace(name, truncated);
+        }
+        return Value::Map{
+            {"Matches", std::move(matches)}, {"Truncations", std::move(truncations)}
+        };
+    }
+
+private:
+    template <class Rows, class Each>
+    void scan(std::string_view context_name, const Rows& rows, const Each& each) {
+        std::size_t seen = 0;
+        for (const auto& row : rows) {
+            if (++seen > kFuzzyScanMax) {
+                truncations_[std::string(context_name)] = true;
+                return;
+            }
+            each(row);
+        }
+    }
+
+    void consider(
+        const std::string& context_name, const std::string& name, std::vector<std::string> scope
+    ) {
+        const std::size_t at = lowered(name).find(text_);
+        if (at == std::string::npos) {
+            return;
+        }
+        auto& found = matches_[context_name];
+        if (found.size() == kFuzzyMatchesMax) {
+            truncations_[context_name] = true;
+            return;
+        }
+        found.push_back({at, name, std::move(scope)});
+    }
+
+    void jobs() {
+        const auto rows = ns_ == kAllNamespaces ? c_.state.jobs() : c_.state.jobs(ns_);
+        scan("jobs", rows, [this](const state::JobRow& row) { job(*row.job); });
+    }
+
+    void job(const model::Job& job) {
+        const std::string& ns = job.namespace_;
+        consider("jobs", job.name, {ns, job.id});
+        for (const model::TaskGroup& group : job.task_groups) {
+            consider("groups", group.name, {ns, job.id});
+            for (const model::Service& service : group.services) {
+                consider("services", service.name, {ns, job.id, group.name});
+            }
+            for (const model::Task& task : group.tasks) {
+                consider("tasks", task.name, {ns, job.id, group.name});
+                for (const model::Service& service : task.services) {
+                    consider("services", service.name, {ns, job.id, group.name, task.name});
+                }
+                program(task, {ns, job.id, group.name, task.name});
+            }
+        }
+    }
+
+    /// What a task runs, as its driver's block names it.
+    void program(const model::Task& task, const std::vector<std::string>& scope) {
+        const auto from = [&](const char* key, const char* context_name) {
+            const auto found = task.config.find(key);
+            const std::string* text =
+                found == task.config.end() ? nullptr : found->second.as_string();
+            if (text != nullptr) {
+                consider(context_name, *text, scope);
+            }
+        };
+        if (task.driver == "docker" || task.driver == "podman") {
+            from("image", "images");
+        } else if (task.driver == "exec" || task.driver == "raw_exec" || task.driver == "exec2") {
+            from("command", "commands");
+        } else if (task.driver == "java") {
+            from("class", "classes");
+            from("jar_path", "commands");
+        } else if (task.driver == "qemu") {
+            from("image_path", "images");
+        }
+    }
+
+    std::string text_;
+    std::string ns_;
+    const Context& c_;
+    std::map<std::string, std::vector<FuzzyMatch>> matches_;
+    std::map<std::string, bool> truncations_;
+};
+
+Outcome fuzzy(const Request& request, const PathValues&, const Context& context) {
+    const auto body = body_object(request);
+    if (!body) {
+        return error_response(body.error());
+    }
+    const std::string text = text_member(*body, "Text");
+    const std::string wanted = text_member(*body, "Context");
+    const bool all = wanted.empty() || wanted == "all";
+    if (!all && !is_context(wanted)) {
+        return bad_context(wanted);
+    }
+    if (text.size() < kFuzzyTermMin) {
+        return text_response(
+            500,
+            fmt::format(
+                "fuzzy search query must be at least {} characters, got {}",
+                kFuzzyTermMin,
+                text.size()
+            )
+        );
+    }
+    return read_envelope(
+        request,
+        context,
+        [text, wanted, all, ns = namespace_of(request)](const Context& c, const ReadOptions&)
+            -> Result<Look> {
+            FuzzySearch search(text, ns, c);
+            for (const std::string_view name : kContexts) {
+                if (all || name == wanted) {
+                    search.run(name);
+                }
+            }
+            return Look{json_response(wire::write_json(search.answer())), c.state.index(), {}, {}};
+        }
+    );
+}
+
 constexpr Route kRoutes[] = {
     {kPut, "/v1/search", Where::Server, "ns:any", "", "Find objects by the start of an id.", search
     },
+    {kPut,
+     "/v1/search/fuzzy",
+     Where::Server,
+     "ns:any",
+     "",
+     "Find objects by any part of a name.",
+     fuzzy},
 };
 
 }  // namespace

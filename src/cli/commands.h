@@ -12,6 +12,18 @@ Command server_command();
 Command alloc_stop_command();
 Command alloc_restart_command();
 Command alloc_signal_command();
+Command alloc_checks_command();
+Command alloc_exec_command();
+Command alloc_pause_command();
+Command eval_delete_command();
+Command node_config_command();
+Command node_meta_apply_command();
+Command node_meta_read_command();
+Command scaling_policy_info_command();
+Command scaling_policy_list_command();
+Command service_delete_command();
+Command service_info_command();
+Command service_list_command();
 Command alloc_fs_command();
 Command alloc_logs_command();
 Command alloc_status_command();
@@ -29,6 +41,7 @@ Command eval_list_command();
 Command eval_status_command();
 Command fmt_command();
 Command job_cancel_command();
+Command job_action_command();
 Command job_revert_command();
 Command job_start_command();
 Command job_dispatch_command();
@@ -76,5 +89,9 @@ Command agent_info_command();
 Command check_command();
 Command status_command();
 Command version_command();
+
+/// Commands of features that open-source servers answer with a sentence.
+std::vector<Command> enterprise_commands();
+std::vector<Command> tls_commands();
 
 }  // namespace nl::cli

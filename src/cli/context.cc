@@ -1,6 +1,7 @@
 #include "cli/context.h"
 
 #include "base/check.h"
+#include "cli/connection.h"
 #include "cli/template.h"
 
 #include <algorithm>
@@ -8,8 +9,6 @@
 namespace nl::cli {
 
 namespace {
-
-constexpr std::string_view kDefaultAddress = "http://127.0.0.1:4646";
 
 bool variable_on(const Environment& environment, const std::string& name) {
     const auto value = environment.variable(name);
@@ -80,29 +79,7 @@ Api* Context::api() {
 }
 
 std::unique_ptr<Api> Context::open_api() const {
-    const auto setting = [&](std::string_view flag, const std::string& variable) {
-        const std::string given = text(flag);
-        return given.empty() ? environment_->variable(variable).value_or("") : given;
-    };
-    HttpOptions options{
-        .address = setting("address", "NOMAD_ADDR"),
-        .ca_cert = setting("ca-cert", "NOMAD_CACERT"),
-        .ca_path = setting("ca-path", "NOMAD_CAPATH"),
-        .client_cert = setting("client-cert", "NOMAD_CLIENT_CERT"),
-        .client_key = setting("client-key", "NOMAD_CLIENT_KEY"),
-        .tls_server_name = setting("tls-server-name", "NOMAD_TLS_SERVER_NAME"),
-        .tls_skip_verify = on("tls-skip-verify") || variable_on(*environment_, "NOMAD_SKIP_VERIFY")
-    };
-    if (options.address.empty()) {
-        options.address = kDefaultAddress;
-    }
-    ApiSettings settings{
-        .address = options.address,
-        .region = setting("region", "NOMAD_REGION"),
-        .namespace_ = setting("namespace", "NOMAD_NAMESPACE"),
-        .token = setting("token", "NOMAD_TOKEN"),
-        .basic_auth = environment_->variable("NOMAD_HTTP_AUTH").value_or("")
-    };
+    const auto [options, settings] = connection_of(*this);
     auto http = environment_->connect_http(options);
     if (!http) {
         ui_.error(fmt::format("Error initializing client: {}", http.error().message));

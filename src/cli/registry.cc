@@ -1,6 +1,8 @@
 #include "cli/commands.h"
 #include "cli/completion.h"
 
+#include <utility>
+
 namespace nl::cli {
 
 Registry make_registry() {
@@ -11,6 +13,18 @@ Registry make_registry() {
              alloc_stop_command,
              alloc_restart_command,
              alloc_signal_command,
+             alloc_checks_command,
+             alloc_exec_command,
+             alloc_pause_command,
+             eval_delete_command,
+             node_config_command,
+             node_meta_apply_command,
+             node_meta_read_command,
+             scaling_policy_info_command,
+             scaling_policy_list_command,
+             service_delete_command,
+             service_info_command,
+             service_list_command,
              alloc_fs_command,
              alloc_logs_command,
              alloc_status_command,
@@ -28,6 +42,7 @@ Registry make_registry() {
              eval_status_command,
              fmt_command,
              job_cancel_command,
+             job_action_command,
              job_revert_command,
              job_start_command,
              job_dispatch_command,
@@ -78,6 +93,11 @@ Registry make_registry() {
              complete_command,
          }) {
         registry.add(make());
+    }
+    for (const auto make : {enterprise_commands, tls_commands}) {
+        for (Command& command : make()) {
+            registry.add(std::move(command));
+        }
     }
     return registry;
 }

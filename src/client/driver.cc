@@ -26,6 +26,12 @@ Result<TaskId> TaskId::parse(std::string_view text) {
     return id;
 }
 
+Result<std::unique_ptr<ExecProcess>> Driver::exec(const TaskId&, const ExecSpec&, ExecHandlers) {
+    return fail(
+        ErrorCode::Unimplemented, "driver \"{}\" cannot run a program beside a task", name()
+    );
+}
+
 void perform(Driver& driver, const DriverCall& call) {
     struct Visitor {
         Driver& driver;

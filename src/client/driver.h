@@ -18,6 +18,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -178,6 +180,45 @@ struct DriverEvent {
         what;
 };
 
+// ---- programs run beside a task (`alloc exec`, actions, script checks)
+
+/// A program to run in a task's surroundings: its user, environment, directory, control groups and
+/// whatever else keeps the task in.
+struct ExecSpec {
+    /// The program and its arguments; found as the task's own command would be.
+    std::vector<std::string> command;
+    /// Give it a terminal: its output is then all Stdout.
+    bool tty{};
+    /// Of the terminal; 0 until somebody says.
+    std::int64_t rows{};
+    std::int64_t columns{};
+};
+enum class ExecOutput : unsigned char { Stdout, Stderr };
+/// Called one after another, on the driver's threads.
+struct ExecHandlers {
+    /// May block while the receiver is slow: the program is then held back.
+    std::function<void(ExecOutput which, Bytes data)> on_output;
+    /// Once, last, after all output: the exit code (128 + signal if one ended it), or why there is
+    /// none.
+    std::function<void(Result<std::int64_t> exit_code)> on_end;
+};
+/// A program that was started. Calls return at once and may come from any thread; after the end
+/// they do nothing.
+class ExecProcess {
+public:
+    ExecProcess() = default;
+    ExecProcess(const ExecProcess&) = delete;
+    ExecProcess& operator=(const ExecProcess&) = delete;
+    /// Kills the program if it still runs; no handler is called afterwards.
+    virtual ~ExecProcess() = default;
+
+    /// Bytes for its standard input. False: too much waits already, nothing was taken.
+    virtual bool write(Bytes data) = 0;
+    virtual void close_stdin() = 0;
+    virtual void resize(std::int64_t rows, std::int64_t columns) = 0;
+    virtual void kill() = 0;
+};
+
 class Driver {
 public:
     Driver() = default;
@@ -202,6 +243,13 @@ public:
     virtual void stats(const TaskId& id, Ticket ticket) = 0;
     /// Kills what is left of an instance and forgets it with its exit code. Ends as CallDone.
     virtual void destroy(const TaskId& id, Ticket ticket) = 0;
+    /// Runs a program beside the running task. Unlike the other calls it may come from any thread
+    /// and may block for a moment; the handlers may be called before it returns. A driver that
+    /// cannot do this leaves it.
+    /// Errors: NotFound (the task doesn't run, no such command), Unimplemented, Unavailable.
+    virtual Result<std::unique_ptr<ExecProcess>> exec(
+        const TaskId& id, const ExecSpec& spec, ExecHandlers handlers
+    );
 };
 
 // ---- calls as values

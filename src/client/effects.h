@@ -56,10 +56,12 @@ struct Effects {
     /// Calls that the server no longer wants, and credit it granted.
     std::vector<server::CallCancel> cancelled;
     std::vector<server::Credit> credits;
+    /// What programs run beside tasks are told.
+    std::vector<server::CallInput> inputs;
 
     bool empty() const {
         return state.empty() && files.empty() && drivers.empty() && send.empty() && reads.empty() &&
-               cancelled.empty() && credits.empty();
+               cancelled.empty() && credits.empty() && inputs.empty();
     }
 };
 

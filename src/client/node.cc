@@ -2,6 +2,7 @@
 
 #include "client/signals.h"
 #include "client/task_env.h"
+#include "model/node_answers.h"
 
 #include <algorithm>
 #include <utility>
@@ -32,6 +33,7 @@ Node::Node(NodeOptions options, Rng rng, RestoredState restored)
       restored_(std::move(restored)),
       node_(options_.node) {
     NL_ASSERT(!node_.id.is_nil());
+    lay_meta();
 }
 
 RunnerContext Node::context(Effects& out) {
@@ -114,6 +116,60 @@ void Node::say_hello(Effects& out) {
     out.send.push_back(std::move(frame));
 }
 
+void Node::lay_meta() {
+    node_.meta = options_.node.meta;
+    for (const auto& [key, value] : options_.dynamic_meta) {
+        if (value) {
+            node_.meta.insert_or_assign(key, *value);
+        } else {
+            node_.meta.erase(key);
+        }
+    }
+}
+
+void Node::serve_meta(const server::Call& call, Effects& out) {
+    const server::CallRequest& request = call.request;
+    if (request.method == server::CallMethod::SetMetadata) {
+        auto& dynamic = options_.dynamic_meta;
+        if (dynamic.size() + request.set.size() + request.unset.size() > kDynamicMetaMax) {
+            end_call(
+                call.call,
+                fail(
+                    ErrorCode::InvalidArgument,
+                    "a node's dynamic metadata may have {} keys at most",
+                    kDynamicMetaMax
+                ),
+                out
+            );
+            return;
+        }
+        for (const auto& [key, value] : request.set) {
+            dynamic.insert_or_assign(key, value);
+        }
+        for (const std::string& key : request.unset) {
+            // A configured key is hidden, one that was only set is gone.
+            if (options_.node.meta.contains(key)) {
+                dynamic.insert_or_assign(key, std::nullopt);
+            } else {
+                dynamic.erase(key);
+            }
+        }
+        out.state.push_back(
+            {std::string(kMetaKey), encode(MetaRecord{dynamic}), env::Durability::Power}
+        );
+        lay_meta();
+        say_hello(out);
+    }
+    model::NodeMetaResponse answer;
+    answer.meta = node_.meta;
+    answer.dynamic = options_.dynamic_meta;
+    answer.static_ = options_.node.meta;
+    server::NodeToServer frame;
+    frame.call_data = server::CallData{.call = call.call, .data = encode(answer)};
+    out.send.push_back(std::move(frame));
+    end_call(call.call, {}, out);
+}
+
 void Node::handle(const SessionUp&, Effects& out) {
     session_ = true;
     registered_ = false;
@@ -158,6 +214,9 @@ void Node::handle(FromServer& event, Effects& out) {
     }
     if (frame.cancel && open_calls_.erase(frame.cancel->call) > 0) {
         out.cancelled.push_back(*frame.cancel);
+    }
+    if (frame.input && open_calls_.contains(frame.input->call)) {
+        out.inputs.push_back(std::move(*frame.input));
     }
 }
 
@@ -384,17 +443,42 @@ void Node::end_call(std::uint64_t call, const Result<void>& result, Effects& out
 
 Result<void> Node::check_call(const server::CallRequest& request) {
     using enum server::CallMethod;
-    if (request.method == HostStats || (request.method == Gc && request.alloc_id.is_nil())) {
-        return {};
+    switch (request.method) {
+        case HostStats:
+        case Metadata:
+        case SetMetadata:
+        case AgentLog:
+        case AgentHost:
+        case Profile:
+            return {};
+        case Gc:
+            if (request.alloc_id.is_nil()) {
+                return {};
+            }
+            break;
+        case FsList:
+        case FsStat:
+        case FsReadAt:
+        case FsStream:
+        case FsCat:
+        case Logs:
+        case AllocStats:
+        case Restart:
+        case Signal:
+        case Exec:
+        case Checks:
+            break;
     }
     const AllocRunner* r = runner(request.alloc_id);
     if (r == nullptr) {
         return fail(ErrorCode::NotFound, "Unknown allocation \"{}\"", request.alloc_id);
     }
-    if (request.method == Logs) {
+    if (request.method == Logs || request.method == Exec) {
         if (!r->has_task(request.task)) {
             return fail(ErrorCode::InvalidArgument, "unknown task name \"{}\"", request.task);
         }
+    }
+    if (request.method == Logs) {
         if (!r->task_started(request.task)) {
             return fail(
                 ErrorCode::NotFound, "task \"{}\" not started yet. No logs available", request.task
@@ -413,6 +497,10 @@ void Node::serve(const server::Call& call, Effects& out) {
     RunnerContext c = context(out);
     using enum server::CallMethod;
     switch (request.method) {
+        case Metadata:
+        case SetMetadata:
+            serve_meta(call, out);
+            return;
         case Restart: {
             AllocRunner& r = *runner(request.alloc_id);
             end_call(call.call, r.restart(c, request.task, request.all_tasks), out);
@@ -457,6 +545,11 @@ void Node::serve(const server::Call& call, Effects& out) {
         case AllocStats:
         case HostStats:
         case FsCat:
+        case Exec:
+        case Checks:
+        case AgentLog:
+        case AgentHost:
+        case Profile:
             break;
     }
     if (open_calls_.size() >= server::kMaxOpenCalls) {

@@ -46,7 +46,19 @@ struct NodeOptions {
     std::size_t gc_max_allocs{kDefaultGcMaxAllocs};
     /// Paths as tasks see them are the node's; drivers with an image of their own change them.
     std::string parent_cgroup{"nomad"};
+    /// Metadata set while the node ran (record kMetaKey of the local state): laid over node.meta; a
+    /// key without a value hides the configured one.
+    Map<std::optional<std::string>> dynamic_meta;
 };
+
+/// The local state's record of the node's dynamic metadata.
+inline constexpr std::string_view kMetaKey = "meta";
+struct MetaRecord {
+    Map<std::optional<std::string>> dynamic;
+    NL_FIELDS(MetaRecord, (1, dynamic))
+};
+/// Keys a node's dynamic metadata may have.
+inline constexpr std::size_t kDynamicMetaMax = 1024;
 
 /// One line for each allocation, for tests, metrics and the agent's own routes.
 struct AllocSummary {
@@ -96,6 +108,8 @@ private:
     void collect_garbage(std::size_t keep, Effects& out);
     void remove_now(const Uuid& id, Effects& out);
     void say_hello(Effects& out);
+    void lay_meta();
+    void serve_meta(const server::Call& call, Effects& out);
     void merge_driver_attributes();
     void serve(const server::Call& call, Effects& out);
     Result<void> check_call(const server::CallRequest& request);

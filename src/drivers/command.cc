@@ -89,6 +89,15 @@ std::vector<std::string> make_env(
     return out;
 }
 
+std::string env_value(const supervisor::SpawnSpec& spec, std::string_view name) {
+    for (const std::string& entry : spec.env) {
+        if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name)) {
+            return entry.substr(name.size() + 1);
+        }
+    }
+    return "";
+}
+
 Result<void> set_user(const std::string& user, supervisor::SpawnSpec& spec) {
     if (user.empty()) {
         return {};

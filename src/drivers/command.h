@@ -7,6 +7,7 @@
 #include "supervisor/protocol.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nl::drivers {
@@ -22,6 +23,9 @@ Result<std::string> find_command(
 std::vector<std::string> make_env(
     const StringMap& host, const std::vector<std::string>& denied, const StringMap& task
 );
+
+/// A variable of a spec's environment, "" when it isn't there.
+std::string env_value(const supervisor::SpawnSpec& spec, std::string_view name);
 
 /// Fills uid, gid and groups. "" keeps the agent's user. Errors: NotFound, PermissionDenied (an
 /// agent that is not root).

@@ -167,6 +167,23 @@ void RawExec::start(const client::TaskSpec& task, Ticket ticket) {
     tasks_.start("raw_exec", task, std::move(*spec), ticket);
 }
 
+Result<std::unique_ptr<client::ExecProcess>> RawExec::exec(
+    const client::TaskId& id, const client::ExecSpec& spec, client::ExecHandlers handlers
+) {
+    NL_TRY(supervisor::SpawnSpec program, tasks_.surroundings(id));
+    if (spec.command.empty()) {
+        return fail(ErrorCode::InvalidArgument, "no command to run was given");
+    }
+    NL_TRY(
+        program.path, find_command(spec.command.front(), program.cwd, env_value(program, "PATH"))
+    );
+    program.argv = spec.command;
+    if (spec.tty && env_value(program, "TERM").empty()) {
+        program.env.emplace_back("TERM=xterm");
+    }
+    return tasks_.exec(id, std::move(program), spec, std::move(handlers));
+}
+
 void RawExec::stats(const client::TaskId& id, Ticket ticket) {
     tasks_.sink()({ticket, id, client::StatsAnswer{tasks_.usage(id)}});
 }

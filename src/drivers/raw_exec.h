@@ -41,6 +41,9 @@ public:
     }
     void stats(const client::TaskId& id, Ticket ticket) override;
     void destroy(const client::TaskId& id, Ticket ticket) override { tasks_.destroy(id, ticket); }
+    Result<std::unique_ptr<client::ExecProcess>> exec(
+        const client::TaskId& id, const client::ExecSpec& spec, client::ExecHandlers handlers
+    ) override;
 
 private:
     Result<supervisor::SpawnSpec> make_spec(const client::TaskSpec& task) const;

@@ -59,6 +59,19 @@ model::AllocFileInfo info_of(const std::string& name, const struct stat& s) {
     return out;
 }
 
+/// Text, or bytes of any kind, by how the file begins.
+std::string content_type(int fd) {
+    char bytes[512];
+    const ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    for (ssize_t i = 0; i < n; ++i) {
+        const auto c = static_cast<unsigned char>(bytes[i]);
+        if (c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1b) {
+            return "application/octet-stream";
+        }
+    }
+    return "text/plain; charset=utf-8";
+}
+
 std::string base_name(const std::string& path) {
     const std::size_t slash = path.find_last_not_of('/');
     if (slash == std::string::npos) {
@@ -102,6 +115,10 @@ struct Reads::Call {
     std::condition_variable changed;
     std::uint64_t credit{server::kInitialCallCredit};
     std::atomic<bool> cancelled{false};
+    /// Exec: what came for the program and was not handed on, and how the program ended.
+    std::vector<Bytes> input;
+    std::size_t input_bytes{0};
+    std::optional<Result<std::int64_t>> program_end;
     /// Wakes a follower that sleeps in poll.
     Fd wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
@@ -180,6 +197,26 @@ void Reads::credit(std::uint64_t id, std::uint64_t bytes) {
     }
 }
 
+void Reads::input(std::uint64_t id, Bytes data) {
+    const std::lock_guard lock(mutex_);
+    const auto found = calls_.find(id);
+    if (found == calls_.end()) {
+        return;
+    }
+    Call& call = *found->second;
+    bool too_much = false;
+    {
+        const std::lock_guard inner(call.mutex);
+        call.input_bytes += data.size();
+        too_much = call.input_bytes > server::kMaxCallInputBytes;
+        call.input.push_back(std::move(data));
+    }
+    call.changed.notify_all();
+    if (too_much) {
+        call.cancel();
+    }
+}
+
 void Reads::cancel(std::uint64_t id) {
     const std::lock_guard lock(mutex_);
     if (const auto found = calls_.find(id); found != calls_.end()) {
@@ -255,12 +292,20 @@ Result<void> Reads::run(Call& call) {
             return follow_file(call);
         case server::CallMethod::Logs:
             return follow_logs(call);
+        case server::CallMethod::Exec:
+            return run_program(call);
+        case server::CallMethod::Checks:
+        case server::CallMethod::Metadata:
+        case server::CallMethod::SetMetadata:
+        case server::CallMethod::AgentLog:
+        case server::CallMethod::AgentHost:
+        case server::CallMethod::Profile:
         case server::CallMethod::Restart:
         case server::CallMethod::Signal:
         case server::CallMethod::Gc:
             break;
     }
-    return fail(ErrorCode::Unimplemented, "this call reads nothing");
+    return fail(ErrorCode::Unimplemented, "this node does not know the call");
 }
 
 Result<void> Reads::list(Call& call) {
@@ -304,7 +349,17 @@ Result<void> Reads::stat_file(Call& call) {
     if (fstat(fd.get(), &info) != 0) {
         return fail(ErrorCode::NotFound, "{}: no such file", call.request.path);
     }
-    send(call, encode(info_of(base_name(call.request.path), info)));
+    model::AllocFileInfo out = info_of(base_name(call.request.path), info);
+    out.content_type = "application/octet-stream";
+    if (S_ISREG(info.st_mode)) {
+        const auto opened = open_beneath(
+            alloc_dir(call.request.alloc_id), call.request.path, O_RDONLY | O_NONBLOCK, 0
+        );
+        if (opened) {
+            out.content_type = content_type(Fd(*opened).get());
+        }
+    }
+    send(call, encode(out));
     return {};
 }
 
@@ -517,6 +572,71 @@ Result<void> Reads::follow_logs(Call& call) {
         }
     }
     return fail(ErrorCode::Cancelled, "the reader left");
+}
+
+Result<void> Reads::run_program(Call& call) {
+    const server::CallRequest& r = call.request;
+    client::ExecHandlers handlers;
+    handlers.on_output = [this, &call](client::ExecOutput which, Bytes data) {
+        server::ExecOutput out;
+        (which == client::ExecOutput::Stdout ? out.stdout_data : out.stderr_data) = std::move(data);
+        send(call, encode(out));
+    };
+    handlers.on_end = [&call](Result<std::int64_t> code) {
+        {
+            const std::lock_guard lock(call.mutex);
+            call.program_end = std::move(code);
+        }
+        call.changed.notify_all();
+    };
+    NL_TRY(
+        const auto program,
+        options_.exec(
+            r.alloc_id, r.task, {.command = r.command, .tty = r.tty}, std::move(handlers)
+        )
+    );
+    while (true) {
+        std::vector<Bytes> inputs;
+        {
+            std::unique_lock lock(call.mutex);
+            call.changed.wait(lock, [&] {
+                return call.cancelled || call.program_end || !call.input.empty();
+            });
+            if (call.cancelled) {
+                return fail(ErrorCode::Cancelled, "the session ended");
+            }
+            if (call.program_end) {
+                break;
+            }
+            inputs.swap(call.input);
+            call.input_bytes = 0;
+        }
+        for (const Bytes& bytes : inputs) {
+            NL_TRY(server::ExecInput input, decode<server::ExecInput>(bytes));
+            if (!input.stdin_data.empty() && !program->write(std::move(input.stdin_data))) {
+                return fail(
+                    ErrorCode::ResourceExhausted,
+                    "the program does not read its input; more than {} bytes wait",
+                    server::kMaxCallInputBytes
+                );
+            }
+            if (input.close_stdin) {
+                program->close_stdin();
+            }
+            if (input.rows > 0 && input.columns > 0) {
+                program->resize(input.rows, input.columns);
+            }
+        }
+    }
+    const Result<std::int64_t>& code = *call.program_end;
+    if (!code) {
+        return std::unexpected(code.error());
+    }
+    server::ExecOutput last;
+    last.exited = true;
+    last.exit_code = *code;
+    send(call, encode(last));
+    return {};
 }
 
 }  // namespace nl::drivers

@@ -1,9 +1,11 @@
 #pragma once
-// What servers read of a node over its session: files, logs, statistics. One thread for each open
+// What servers ask of a node over its session: files, logs, statistics, programs run beside tasks.
+// One thread for each open
 // call, which is simple, blocks where it must, and is bounded by the session's limit of calls; a
 // follower sleeps on inotify, so a line is sent when it is written. Never more bytes than were
 // granted. Frames and methods: server/node_protocol.h; JSON conventions 5.2.
 
+#include "client/driver.h"
 #include "drivers/host_stats.h"
 #include "server/node_protocol.h"
 
@@ -32,6 +34,14 @@ public:
         /// What the allocation's tasks use. Any thread.
         std::function<Result<model::AllocResourceUsage>(const Uuid& alloc, const std::string& task)>
             alloc_usage;
+        /// Starts a program beside a running task of the allocation. Any thread.
+        std::function<Result<std::unique_ptr<client::ExecProcess>>(
+            const Uuid& alloc,
+            const std::string& task,
+            const client::ExecSpec& spec,
+            client::ExecHandlers handlers
+        )>
+            exec;
         std::function<WallTime()> wall;
     };
 
@@ -42,6 +52,8 @@ public:
 
     void open(std::uint64_t call, const server::CallRequest& request);
     void credit(std::uint64_t call, std::uint64_t bytes);
+    /// More for a program that a call runs. A call whose input outgrows its bound is ended.
+    void input(std::uint64_t call, Bytes data);
     void cancel(std::uint64_t call);
     void cancel_all();
 
@@ -55,6 +67,7 @@ private:
     Result<void> read_range(Call& call);
     Result<void> follow_file(Call& call);
     Result<void> follow_logs(Call& call);
+    Result<void> run_program(Call& call);
     Result<void> check_path(const server::CallRequest& request) const;
     bool send(Call& call, Bytes item);
     bool send_frame(Call& call, const server::FileFrame& frame);

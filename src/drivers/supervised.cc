@@ -1,9 +1,31 @@
 #include "drivers/supervised.h"
 
+#include "drivers/supervised_exec.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <future>
+#include <sstream>
 #include <utility>
 
 namespace nl::drivers {
 namespace {
+
+/// Marks programs beside tasks among the supervisor's names.
+constexpr std::string_view kExecMark = "/exec-";
+constexpr std::chrono::seconds kExecStartMax{10};
+
+/// The whole of a file under /proc.
+std::string read_proc(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream out;
+    out << in.rdbuf();
+    return std::move(out).str();
+}
 
 client::ExitResult result_of(const supervisor::ExitInfo& exit) {
     client::ExitResult result;
@@ -49,10 +71,26 @@ Result<std::unique_ptr<Supervised>> Supervised::open(Options options, EventSink 
             [raw = self.get()](const supervisor::ExitInfo& exit) { raw->on_exit(exit); }
         )
     );
+    self->end_left_execs();
     return self;
 }
 
 void Supervised::on_exit(const supervisor::ExitInfo& exit) {
+    if (exit.id.find(kExecMark) != std::string::npos) {
+        client_->acknowledge(exit.id);
+        const std::scoped_lock lock(mutex_);
+        if (const auto found = execs_.find(exit.id); found != execs_.end()) {
+            constexpr std::int64_t kSignalBase = 128;
+            found->second->exited(
+                exit.unknown      ? Result<std::int64_t>(fail(
+                                   ErrorCode::Unavailable, "the program's exit status is not known"
+                               ))
+                : exit.signal > 0 ? Result<std::int64_t>(kSignalBase + exit.signal)
+                                  : Result<std::int64_t>(exit.exit_code)
+            );
+        }
+        return;
+    }
     const auto id = client::TaskId::parse(exit.id);
     if (!id) {
         return;
@@ -61,6 +99,7 @@ void Supervised::on_exit(const supervisor::ExitInfo& exit) {
     {
         const std::scoped_lock lock(mutex_);
         pids_.erase(exit.id);
+        specs_.erase(exit.id);
         if (!exits_.emplace(exit.id, result).second) {
             // The supervisor tells it after every reconnect; the node heard it.
             return;
@@ -82,6 +121,10 @@ void Supervised::start(
 ) {
     spec.id = task.id.str();
     add_cgroup(cgroups_, task, spec);
+    {
+        const std::scoped_lock lock(mutex_);
+        specs_[spec.id] = spec;
+    }
     client_->spawn(
         spec,
         [this, driver, id = task.id, ticket](Result<supervisor::TaskInfo> started) {
@@ -158,6 +201,7 @@ void Supervised::destroy(const client::TaskId& id, Ticket ticket) {
             const std::scoped_lock lock(mutex_);
             exits_.erase(id.str());
             pids_.erase(id.str());
+            specs_.erase(id.str());
         }
         done(id, ticket, std::move(result));
     });
@@ -183,11 +227,141 @@ void Supervised::destroy_all_but(std::set<std::string> known) {
             return;
         }
         for (const supervisor::TaskInfo& info : *tasks) {
-            if (!known.contains(info.id)) {
+            if (!known.contains(info.id) && info.id.find(kExecMark) == std::string::npos) {
                 client_->destroy(info.id, {});
             }
         }
     });
+}
+
+// ---- programs beside tasks
+
+/// What a caller holds: ends the program and forgets it when let go.
+class Supervised::Exec final : public client::ExecProcess {
+public:
+    Exec(Supervised& owner, std::string name, std::unique_ptr<SupervisedExec> process)
+        : owner_(owner), name_(std::move(name)), process_(std::move(process)) {}
+    ~Exec() override {
+        // First: nobody finds it any more, then its thread ends.
+        owner_.forget_exec(name_);
+        process_.reset();
+    }
+    bool write(Bytes data) override { return process_->write(std::move(data)); }
+    void close_stdin() override { process_->close_stdin(); }
+    void resize(std::int64_t rows, std::int64_t columns) override {
+        process_->resize(rows, columns);
+    }
+    void kill() override { process_->kill(); }
+
+private:
+    Supervised& owner_;
+    std::string name_;
+    std::unique_ptr<SupervisedExec> process_;
+};
+
+void Supervised::forget_exec(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
+    execs_.erase(name);
+}
+
+void Supervised::end_left_execs() {
+    // An agent that ended took the listeners of these with it.
+    client_->list([this](Result<std::vector<supervisor::TaskInfo>> tasks) {
+        if (!tasks) {
+            return;
+        }
+        for (const supervisor::TaskInfo& info : *tasks) {
+            const std::scoped_lock lock(mutex_);
+            if (info.id.find(kExecMark) != std::string::npos && !execs_.contains(info.id)) {
+                client_->destroy(info.id, {});
+            }
+        }
+    });
+}
+
+Result<supervisor::SpawnSpec> Supervised::surroundings(const client::TaskId& id) const {
+    int pid = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto running = pids_.find(id.str());
+        if (running == pids_.end()) {
+            return fail(ErrorCode::NotFound, "task \"{}\" is not running", id.task);
+        }
+        pid = running->second;
+        if (const auto known = specs_.find(id.str()); known != specs_.end()) {
+            return known->second;
+        }
+    }
+    supervisor::SpawnSpec spec;
+    const std::string proc = fmt::format("/proc/{}", pid);
+    std::istringstream environment(read_proc(proc + "/environ"));
+    for (std::string entry; std::getline(environment, entry, '\0');) {
+        spec.env.push_back(entry);
+    }
+    char cwd[4096];
+    const ssize_t length = ::readlink((proc + "/cwd").c_str(), cwd, sizeof cwd);
+    if (length <= 0) {
+        return fail(ErrorCode::NotFound, "task \"{}\" is not running", id.task);
+    }
+    spec.cwd.assign(cwd, static_cast<std::size_t>(length));
+    std::istringstream status(read_proc(proc + "/status"));
+    for (std::string line; std::getline(status, line);) {
+        std::istringstream words(line);
+        std::string name;
+        words >> name;
+        if (name == "Uid:") {
+            words >> spec.uid;
+        } else if (name == "Gid:") {
+            words >> spec.gid;
+        } else if (name == "Groups:") {
+            for (std::string group; words >> group;) {
+                spec.groups.push_back(group);
+            }
+        }
+    }
+    spec.change_user = spec.uid != static_cast<std::int64_t>(::geteuid());
+    client::TaskSpec named;
+    named.id = id;
+    add_cgroup(cgroups_, named, spec);
+    return spec;
+}
+
+Result<std::unique_ptr<client::ExecProcess>> Supervised::exec(
+    const client::TaskId& id,
+    supervisor::SpawnSpec program,
+    const client::ExecSpec& asked,
+    client::ExecHandlers handlers
+) {
+    {
+        const std::scoped_lock lock(mutex_);
+        program.id = fmt::format("{}{}{}-{}", id.str(), kExecMark, ::getpid(), next_exec_++);
+    }
+    program.borrowed_cgroups = true;
+    program.cgroup_settings.clear();
+    program.stdout_prefix.clear();
+    program.stderr_prefix.clear();
+    NL_TRY(auto process, SupervisedExec::make(asked, std::move(handlers), program));
+    {
+        const std::scoped_lock lock(mutex_);
+        execs_[program.id] = process.get();
+    }
+    auto started = std::make_shared<std::promise<Result<void>>>();
+    auto answer = started->get_future();
+    client_->spawn(program, [started](Result<supervisor::TaskInfo> info) {
+        started->set_value(info ? Result<void>() : std::unexpected(info.error()));
+    });
+    Result<void> result =
+        answer.wait_for(kExecStartMax) == std::future_status::ready
+            ? answer.get()
+            : fail(ErrorCode::Timeout, "the program was not started within {} s", 10);
+    if (!result) {
+        forget_exec(program.id);
+        client_->destroy(program.id, {});
+        return std::unexpected(std::move(result.error()));
+    }
+    // Stopped, not destroyed: its end is told, and its output read, like any other's.
+    process->begin([this, name = program.id] { client_->stop(name, SIGKILL, Duration{}, {}); });
+    return std::make_unique<Exec>(*this, program.id, std::move(process));
 }
 
 }  // namespace nl::drivers

@@ -18,6 +18,8 @@
 
 namespace nl::drivers {
 
+class SupervisedExec;
+
 using EventSink = std::function<void(client::DriverEvent)>;
 
 class Supervised {
@@ -43,6 +45,17 @@ public:
     void stop(const client::TaskId& id, int signal, Duration timeout, Ticket ticket);
     void signal(const client::TaskId& id, int signal, Ticket ticket);
     void destroy(const client::TaskId& id, Ticket ticket);
+    /// What a running task was started with, for programs run beside it: user, environment,
+    /// directory and control groups, of a task found again from what the kernel knows of it.
+    /// Errors: NotFound (it doesn't run).
+    Result<supervisor::SpawnSpec> surroundings(const client::TaskId& id) const;
+    /// Runs `program` (path and argv resolved by the driver) beside the task. Waits for its start.
+    Result<std::unique_ptr<client::ExecProcess>> exec(
+        const client::TaskId& id,
+        supervisor::SpawnSpec program,
+        const client::ExecSpec& asked,
+        client::ExecHandlers handlers
+    );
     Result<model::TaskResourceUsage> usage(const client::TaskId& id);
     /// Ends what runs here although nobody knows it (the local state lost its record). `known` are
     /// TaskId::str() of live instances.
@@ -56,14 +69,22 @@ private:
     Supervised(Options options, EventSink sink);
     void on_exit(const supervisor::ExitInfo& exit);
     void done(const client::TaskId& id, Ticket ticket, Result<void> result);
+    void forget_exec(const std::string& name);
+    void end_left_execs();
+    class Exec;
 
     Options options_;
     EventSink sink_;
     CgroupRoot cgroups_;
     UsageSampler sampler_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     /// First processes, for statistics.
     std::map<std::string, int> pids_;
+    /// What the tasks that this agent started were started with.
+    std::map<std::string, supervisor::SpawnSpec> specs_;
+    /// Programs beside tasks, by their names at the supervisor.
+    std::map<std::string, SupervisedExec*> execs_;
+    std::uint64_t next_exec_{1};
     /// Ends that were told and not yet destroyed: a recover after them tells them again.
     std::map<std::string, client::ExitResult> exits_;
     /// Last: its thread calls on_exit.

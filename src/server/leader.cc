@@ -507,6 +507,11 @@ LeaderEffects Leader::on(LeaderEvent event, Instant now, WallTime wall) {
                     duties_->streams.call_stop(e.call);
                 }
             },
+            [&](CallSend& e) {
+                if (duties_ != nullptr) {
+                    duties_->streams.call_input(e.call, std::move(e.data));
+                }
+            },
             [&](Tick&) {},
         },
         event

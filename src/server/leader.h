@@ -108,6 +108,11 @@ struct CallGrant {
 struct CallStop {
     std::uint64_t call{0};
 };
+/// The caller has something for the call (Exec: an encoded ExecInput).
+struct CallSend {
+    std::uint64_t call{0};
+    Bytes data;
+};
 struct Tick {};
 
 using LeaderEvent = std::variant<
@@ -122,6 +127,7 @@ using LeaderEvent = std::variant<
     CallOpen,
     CallGrant,
     CallStop,
+    CallSend,
     Tick>;
 
 // ---- effects

@@ -38,6 +38,8 @@ inline constexpr std::size_t kMaxStatusesPerBatch = 1024;
 inline constexpr std::uint64_t kInitialCallCredit = 256U << 10;
 /// Calls open on one session at once; more are refused with ResourceExhausted.
 inline constexpr std::size_t kMaxOpenCalls = 256;
+/// Input of one call that waits for its program.
+inline constexpr std::size_t kMaxCallInputBytes = 4U << 20;
 
 // ---- node to server
 
@@ -174,6 +176,13 @@ enum class CallMethod : unsigned char {
     Signal = 8,      // nothing
     Gc = 9,          // nothing: every terminal allocation, or the one named
     FsCat = 10,      // raw bytes
+    Exec = 30,       // ExecOutput; takes ExecInput
+    Checks = 31,     // model::CheckQueryResult, one item each
+    Metadata = 32,   // model::NodeMetaResponse
+    SetMetadata = 33,  // model::NodeMetaResponse
+    AgentLog = 34,     // raw bytes: lines
+    AgentHost = 35,    // JSON text
+    Profile = 36,      // raw bytes
 };
 
 /// Parameters of every method; each reads the few it needs.
@@ -192,6 +201,15 @@ struct CallRequest {
     std::string log_type;
     std::string signal;
     bool all_tasks{};
+    /// Exec: the program and its arguments, and whether it gets a terminal.
+    std::vector<std::string> command;
+    bool tty{};
+    /// SetMetadata: keys to set, and keys to remove.
+    StringMap set;
+    std::vector<std::string> unset;
+    /// AgentLog: the least level, and whether lines are JSON.
+    std::string log_level;
+    bool log_json{};
     NL_FIELDS(
         CallRequest,
         (1, method),
@@ -204,7 +222,13 @@ struct CallRequest {
         (8, task),
         (9, log_type),
         (10, signal),
-        (11, all_tasks)
+        (11, all_tasks),
+        (30, command),
+        (31, tty),
+        (32, set),
+        (33, unset),
+        (34, log_level),
+        (35, log_json)
     )
 };
 
@@ -216,6 +240,24 @@ struct FileFrame {
     std::int64_t offset{};
     std::string file_event;
     NL_FIELDS(FileFrame, (1, data), (2, file), (3, offset), (4, file_event))
+};
+
+/// What a program run by Exec says. Exactly one member says something.
+struct ExecOutput {
+    Bytes stdout_data;
+    Bytes stderr_data;
+    bool exited{};
+    std::int64_t exit_code{};
+    NL_FIELDS(ExecOutput, (1, stdout_data), (2, stderr_data), (3, exited), (4, exit_code))
+};
+/// What it is told.
+struct ExecInput {
+    Bytes stdin_data;
+    bool close_stdin{};
+    /// Of the terminal; 0: unchanged.
+    std::int64_t rows{};
+    std::int64_t columns{};
+    NL_FIELDS(ExecInput, (1, stdin_data), (2, close_stdin), (3, rows), (4, columns))
 };
 
 struct Call {
@@ -232,6 +274,14 @@ struct Credit {
     NL_FIELDS(Credit, (1, call), (2, bytes))
 };
 
+/// Something for a call under way (Exec: ExecInput). Bounded by whoever sends it: a node that has
+/// more than kMaxCallInputBytes of it waiting ends the call.
+struct CallInput {
+    std::uint64_t call{};
+    Bytes data;
+    NL_FIELDS(CallInput, (1, call), (2, data))
+};
+
 struct CallCancel {
     std::uint64_t call{};
     NL_FIELDS(CallCancel, (1, call))
@@ -245,6 +295,7 @@ struct ServerToNode {
     Box<Call> call;
     Box<Credit> credit;
     Box<CallCancel> cancel;
+    Box<CallInput> input;
     NL_FIELDS(
         ServerToNode,
         (1, registered),
@@ -253,7 +304,8 @@ struct ServerToNode {
         (4, status_ack),
         (5, call),
         (6, credit),
-        (7, cancel)
+        (7, cancel),
+        (8, input)
     )
 };
 

@@ -447,6 +447,16 @@ void NodeStreams::call_grant(std::uint64_t call, std::uint64_t bytes) {
     send(at->second.session, std::move(message));
 }
 
+void NodeStreams::call_input(std::uint64_t call, Bytes data) {
+    const auto at = calls_.find(call);
+    if (at == calls_.end()) {
+        return;
+    }
+    ServerToNode message;
+    message.input = CallInput{.call = at->second.number, .data = std::move(data)};
+    send(at->second.session, std::move(message));
+}
+
 void NodeStreams::call_stop(std::uint64_t call) {
     const auto at = calls_.find(call);
     if (at == calls_.end()) {

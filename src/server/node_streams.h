@@ -83,6 +83,7 @@ public:
     void call_open(std::uint64_t call, const Uuid& node, CallRequest request);
     void call_grant(std::uint64_t call, std::uint64_t bytes);
     void call_stop(std::uint64_t call);
+    void call_input(std::uint64_t call, Bytes data);
 
     Output take_output() { return std::exchange(out_, {}); }
     std::size_t sessions() const { return sessions_.size(); }

@@ -184,6 +184,16 @@ struct SpawnSpec {
     std::vector<std::string> rlimits;
     /// Written to oom_score_adj unless 0.
     std::int64_t oom_score_adj{};
+    /// What the process reads and writes instead of /dev/null and log files: paths to open (a pipe
+    /// of the agent under /proc/<pid>/fd, or a terminal). All three or none.
+    std::string stdin_path;
+    std::string stdout_path;
+    std::string stderr_path;
+    /// stdin_path is a terminal, to become the session's.
+    bool controlling_terminal{};
+    /// The control groups are another task's: enter them, but neither make, limit nor remove them,
+    /// and end only this process's session.
+    bool borrowed_cgroups{};
 
     std::string encode() const {
         FieldWriter w;
@@ -205,6 +215,11 @@ struct SpawnSpec {
         w.list(16, cgroup_settings);
         w.list(17, rlimits);
         w.number(18, oom_score_adj);
+        w.text(60, stdin_path);
+        w.text(61, stdout_path);
+        w.text(62, stderr_path);
+        w.number(63, controlling_terminal ? 1 : 0);
+        w.number(64, borrowed_cgroups ? 1 : 0);
         return w.out();
     }
     static std::optional<SpawnSpec> decode(std::string_view payload) {
@@ -265,6 +280,21 @@ struct SpawnSpec {
                     break;
                 case 18:
                     s.oom_score_adj = r.number();
+                    break;
+                case 60:
+                    s.stdin_path = r.text();
+                    break;
+                case 61:
+                    s.stdout_path = r.text();
+                    break;
+                case 62:
+                    s.stderr_path = r.text();
+                    break;
+                case 63:
+                    s.controlling_terminal = r.number() != 0;
+                    break;
+                case 64:
+                    s.borrowed_cgroups = r.number() != 0;
                     break;
                 default:
                     break;

@@ -207,10 +207,10 @@ class Cluster:
         stop_leftovers(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def single(self):
-        """One agent, server and client."""
+    def single(self, more=""):
+        """One agent, server and client; `more` is added to its configuration."""
         agent = Agent(self, "node1", "ports {\n  http = 0\n  rpc = 0\n  serf = 0\n}\n"
-                      "server {\n  enabled = true\n  bootstrap_expect = 1\n}\nclient {\n  enabled = true\n}\n" + RAW_EXEC)
+                      "server {\n  enabled = true\n  bootstrap_expect = 1\n}\nclient {\n  enabled = true\n}\n" + RAW_EXEC + more)
         self.servers.append(agent)
         return agent
 

@@ -55,6 +55,17 @@ TaskInfo info_of(const Task& task) {
     return info;
 }
 
+/// One end of a redirected stream. Opened without blocking, so that a pipe nobody holds costs the
+/// task and not the supervisor; the task itself gets it blocking.
+int open_end(const std::string& path, int mode, const SpawnSpec& spec) {
+    const int access = spec.controlling_terminal ? O_RDWR : mode;
+    const int fd = ::open(path.c_str(), access | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0) {
+        fcntl(fd, F_SETFL, access);
+    }
+    return fd;
+}
+
 std::string exited_frame(const Task& task) {
     FieldWriter w;
     task.exit.write(w);
@@ -440,16 +451,22 @@ void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const Spa
     task->id = spec.id;
     task->serial = next_serial_++;
     task->own_child = true;
-    task->cgroups = spec.cgroups;
-    if (!spec.cgroup2.empty()) {
-        task->cgroups.push_back(spec.cgroup2);
+    if (!spec.borrowed_cgroups) {
+        task->cgroups = spec.cgroups;
+        if (!spec.cgroup2.empty()) {
+            task->cgroups.push_back(spec.cgroup2);
+        }
     }
     task->stdout_prefix = spec.stdout_prefix;
     task->stderr_prefix = spec.stderr_prefix;
     task->log_max_files = spec.log_max_files;
     task->log_max_bytes = spec.log_max_bytes;
     SpawnFailure failure;
-    if (!task->out.open(
+    const bool redirected = !spec.stdout_path.empty();
+    if (redirected) {
+        task->stdout_prefix.clear();
+        task->stderr_prefix.clear();
+    } else if (!task->out.open(
             fifo_path(task->serial, ".out"),
             spec.stdout_prefix,
             spec.log_max_files,
@@ -473,15 +490,18 @@ void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const Spa
         return;
     }
     hold(*task);
-    const int out = task->out.open_task_end();
-    const int err = task->err.open_task_end();
+    const int in = redirected ? open_end(spec.stdin_path, O_RDONLY, spec) : -1;
+    const int out =
+        redirected ? open_end(spec.stdout_path, O_WRONLY, spec) : task->out.open_task_end();
+    const int err =
+        redirected ? open_end(spec.stderr_path, O_WRONLY, spec) : task->err.open_task_end();
     SpawnedChild child;
-    if (out < 0 || err < 0) {
+    if (out < 0 || err < 0 || (redirected && in < 0)) {
         failure = {errno, 8};
     } else if (make_cgroups(spec, failure)) {
-        child = spawn(spec, {out, err, task_file_limit_, record_path(task->serial)}, failure);
+        child = spawn(spec, {out, err, task_file_limit_, record_path(task->serial), in}, failure);
     }
-    for (const int fd : {out, err}) {
+    for (const int fd : {in, out, err}) {
         if (fd >= 0) {
             close(fd);
         }

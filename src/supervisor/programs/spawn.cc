@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,11 +30,12 @@ const char* const kSpawnSteps[] = {
     "enter the working directory",  // 6
     "execute the command",          // 7
     "open the output",              // 8
+    "take the terminal",            // 9
 };
 
 namespace {
 
-enum Step { kPrepare, kClone, kCgroup, kLimits, kOom, kUser, kDirectory, kExec };
+enum Step { kPrepare, kClone, kCgroup, kLimits, kOom, kUser, kDirectory, kExec, kOutput, kTerminal };
 constexpr int kGateFd = 3;
 
 bool write_text(const char* path, const char* text) {
@@ -106,6 +108,9 @@ void switch_user(const SpawnSpec& spec) {
     fcntl(kGateFd, F_SETFD, FD_CLOEXEC);
     syscall(SYS_close_range, 4U, ~0U, 0U);
     setsid();
+    if (spec.controlling_terminal && ioctl(0, TIOCSCTTY, 0) != 0) {
+        give_up(kTerminal);
+    }
     for (const std::string& folder : spec.cgroups) {
         char path[4096];
         std::snprintf(path, sizeof path, "%s/cgroup.procs", folder.c_str());
@@ -175,6 +180,9 @@ int above_three(int fd) {
 }  // namespace
 
 bool make_cgroups(const SpawnSpec& spec, SpawnFailure& failure) {
+    if (spec.borrowed_cgroups) {
+        return true;
+    }
     for (const std::string& folder : spec.cgroups) {
         if (!make_folders(folder)) {
             failure = {errno, kCgroup};
@@ -199,7 +207,10 @@ bool make_cgroups(const SpawnSpec& spec, SpawnFailure& failure) {
 SpawnedChild spawn(const SpawnSpec& spec, const SpawnWith& with, SpawnFailure& failure) {
     SpawnedChild child;
     int gate[2] = {-1, -1};
-    const int null_fd = above_three(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int null_fd = above_three(
+        with.stdin_fd >= 0 ? fcntl(with.stdin_fd, F_DUPFD_CLOEXEC, 4)
+                           : open("/dev/null", O_RDONLY | O_CLOEXEC)
+    );
     if (null_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
         failure = {errno, kPrepare};
         if (null_fd >= 0) {

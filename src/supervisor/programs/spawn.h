@@ -38,6 +38,8 @@ struct SpawnWith {
     std::uint64_t file_limit{};
     /// Removed by a child that is never let go.
     std::string record;
+    /// Becomes 0; -1 is /dev/null.
+    int stdin_fd{-1};
 };
 
 /// On failure pid is -1 and `failure` says why.
