@@ -42,14 +42,14 @@ Assembly::Assembly(const Input& input, std::shared_ptr<const model::Job> job, Rn
 }
 
 std::uint32_t Assembly::group_number(const model::Job& job, std::string_view group) {
-    const std::pair key{job.version, std::string(group)};
-    const auto [at, fresh] =
-        groups_.try_emplace(key, static_cast<std::uint32_t>(plan_.groups.size()));
-    if (fresh) {
-        plan_.groups.push_back({.task_group = key.second, .job_version = key.first});
-        job_of_group_[at->second] = &job;
+    for (std::uint32_t i = 0; i < plan_.groups.size(); ++i) {
+        if (plan_.groups[i].job_version == job.version && plan_.groups[i].task_group == group) {
+            return i;
+        }
     }
-    return at->second;
+    plan_.groups.push_back({.task_group = std::string(group), .job_version = job.version});
+    job_of_group_.push_back(&job);
+    return static_cast<std::uint32_t>(plan_.groups.size() - 1);
 }
 
 void Assembly::stop(const StopRequest& request) {
@@ -81,20 +81,25 @@ void Assembly::place(const PlaceRequest& request, Placed placed) {
     p.resources = std::move(placed.resources);
     p.previous_allocation = request.previous == nullptr ? Uuid{} : request.previous->id;
     p.reschedule_tracker = request.tracker;
+    for (const Uuid& victim : placed.preempted) {
+        plan_.preemptions.push_back({.alloc_id = victim, .by_alloc_id = plan_.alloc_id(p)});
+        ++preemptions_[std::string(request.group)];
+    }
+    p.preempted_allocations = std::move(placed.preempted);
     plan_.placements.push_back(std::move(p));
     if (request.stop_previous) {
         stop(*request.stop_previous);
     }
 }
 
-void Assembly::fail(const PlaceRequest& request, model::AllocMetric why) {
+void Assembly::fail(const PlaceRequest& request, Placer& placer) {
     const std::string group(request.group);
     ++eval_.queued_allocations[group];
     const auto at = eval_.failed_tg_allocs.find(group);
     if (at != eval_.failed_tg_allocs.end()) {
         ++at->second.coalesced_failures;
     } else {
-        eval_.failed_tg_allocs.emplace(group, std::move(why));
+        eval_.failed_tg_allocs.emplace(group, placer.explain(*request.job, request.group));
     }
     const ExistingAlloc* previous = request.previous;
     if (request.is_reschedule && previous != nullptr &&
@@ -168,7 +173,15 @@ void Assembly::annotate(const Changes& changes) {
     }
     model::PlanAnnotations& annotations = plan_.annotations.ensure();
     for (const auto& [name, group] : changes.groups) {
-        annotations.desired_tg_updates[name] = group.counts;
+        model::DesiredUpdates& counts = annotations.desired_tg_updates[name];
+        counts = group.counts;
+        const auto evicted = preemptions_.find(name);
+        counts.preemptions = evicted == preemptions_.end() ? 0 : evicted->second;
+    }
+    for (const model::PlannedPreemption& preemption : plan_.preemptions) {
+        if (const auto alloc = in_.snapshot.alloc(preemption.alloc_id)) {
+            annotations.preempted_allocs.push_back(alloc->stub());
+        }
     }
     eval_.plan_annotations = annotations;
 }
@@ -178,6 +191,7 @@ void Assembly::block(const Placer& placer) {
         eval.status = model::EvalStatus::Blocked;
         eval.class_eligibility = placer.class_eligibility();
         eval.escaped_computed_class = placer.escaped();
+        eval.quota_limit_reached = placer.quota_reached();
         eval.snapshot_index = in_.snapshot.index();
     };
     if (in_.eval.status == model::EvalStatus::Blocked) {
@@ -208,7 +222,7 @@ model::Plan Assembly::finish(Placer* placer) {
         for (std::uint32_t g = 0; g < plan_.groups.size(); ++g) {
             if (placed_in[g] != 0) {
                 plan_.groups[g].metrics =
-                    placer->explain(*job_of_group_.at(g), plan_.groups[g].task_group);
+                    placer->explain(*job_of_group_[g], plan_.groups[g].task_group);
             }
         }
         if (!eval_.failed_tg_allocs.empty()) {

@@ -20,9 +20,13 @@ class Assembly {
 public:
     Assembly(const Input& input, std::shared_ptr<const model::Job> job, Rng& rng);
 
+    /// So many placements are to come.
+    void expect(std::size_t placements) { plan_.placements.reserve(placements); }
     void stop(const StopRequest& request);
     void place(const PlaceRequest& request, Placed placed);
-    void fail(const PlaceRequest& request, model::AllocMetric why);
+    /// The first of a group is explained; the others are counted.
+    void fail(const PlaceRequest& request, Placer& placer);
+    bool has_failed(std::string_view group) const { return eval_.failed_tg_allocs.contains(group); }
     void update_in_place(const ExistingAlloc& alloc, std::string_view group, bool in_deployment);
     /// Follow-up evaluations of delayed rescheduling; before the stops of their allocations.
     void follow_up(const FollowUp& follow_up);
@@ -45,8 +49,10 @@ private:
     Rng& rng_;
     model::Plan plan_;
     model::Evaluation eval_;
-    std::map<std::pair<std::uint64_t, std::string>, std::uint32_t> groups_;
-    std::map<std::uint32_t, const model::Job*> job_of_group_;
+    /// By position in the plan's groups.
+    std::vector<const model::Job*> job_of_group_;
+    /// By group: evictions for its placements.
+    Map<std::int64_t> preemptions_;
     /// By allocation: the evaluation that looks at it again.
     std::map<Uuid, Uuid> followed_;
     std::uint32_t next_number_{0};

@@ -26,8 +26,37 @@ std::optional<std::int64_t> parse_port(std::string_view text) {
     return port;
 }
 
+template <class T>
+void insert_sorted(std::vector<T>& items, T item) {
+    const auto at = std::ranges::lower_bound(items, item);
+    if (at == items.end() || *at != item) {
+        items.insert(at, std::move(item));
+    }
+}
+
+template <class T>
+bool has_sorted(const std::vector<T>& items, const T& item) {
+    return std::ranges::binary_search(items, item);
+}
+
+bool is_taken(const std::vector<std::uint16_t>& ports, std::int64_t port) {
+    return port < 0 || port > kMaxPort || has_sorted(ports, static_cast<std::uint16_t>(port));
+}
+
+void take_port(std::vector<std::uint16_t>& ports, std::int64_t port) {
+    if (port >= 0 && port <= kMaxPort) {
+        insert_sorted(ports, static_cast<std::uint16_t>(port));
+    }
+}
+
+std::string device_key(
+    std::string_view vendor, std::string_view type, std::string_view name, std::string_view id
+) {
+    return fmt::format("{}/{}/{}/{}", vendor, type, name, id);
+}
+
 /// "22,80,8500-8600"; what cannot be read is left out: the node's own agent has refused it.
-void add_port_ranges(std::string_view text, std::set<std::int64_t>& out) {
+void add_port_ranges(std::string_view text, std::vector<std::uint16_t>& out) {
     while (!text.empty()) {
         const auto comma = text.find(',');
         std::string_view item = text.substr(0, comma);
@@ -44,7 +73,7 @@ void add_port_ranges(std::string_view text, std::set<std::int64_t>& out) {
             dash == std::string_view::npos ? first : parse_port(item.substr(dash + 1));
         if (first && last) {
             for (std::int64_t port = *first; port <= *last; ++port) {
-                out.insert(port);
+                take_port(out, port);
             }
         }
     }
@@ -86,8 +115,8 @@ std::int64_t cpu_per_core(const model::Node& node) {
     return cpu.total_cpu_cores > 0 ? cpu.cpu_shares / cpu.total_cpu_cores : 0;
 }
 
-NodeUse::NodeUse(const model::Node& node) : node_(node) {
-    std::set<std::int64_t> reserved;
+NodeUse::NodeUse(const model::Node& node) : node_(&node) {
+    std::vector<std::uint16_t> reserved;
     if (node.reserved_resources && node.reserved_resources->networks) {
         add_port_ranges(node.reserved_resources->networks->reserved_host_ports, reserved);
     }
@@ -113,8 +142,9 @@ NodeUse::NodeUse(const model::Node& node) : node_(node) {
         }
     }
     if (node.reserved_resources && node.reserved_resources->cpu) {
-        const auto& cores = node.reserved_resources->cpu->reserved_cpu_cores;
-        cores_.insert(cores.begin(), cores.end());
+        for (const std::int64_t core : node.reserved_resources->cpu->reserved_cpu_cores) {
+            insert_sorted(cores_, core);
+        }
     }
 }
 
@@ -123,7 +153,7 @@ void NodeUse::add(const model::AllocatedResources& resources) {
         for (Address& a : addresses_) {
             // An address that the allocation does not name may be any of them.
             if (ip.empty() || a.ip == ip) {
-                a.taken.insert(port);
+                take_port(a.taken, port);
             }
         }
     };
@@ -141,11 +171,13 @@ void NodeUse::add(const model::AllocatedResources& resources) {
             }
         }
         if (task.cpu) {
-            cores_.insert(task.cpu->reserved_cores.begin(), task.cpu->reserved_cores.end());
+            for (const std::int64_t core : task.cpu->reserved_cores) {
+                insert_sorted(cores_, core);
+            }
         }
         for (const auto& device : task.devices) {
             for (const auto& id : device.device_ids) {
-                devices_.insert(device.vendor + "/" + device.type + "/" + device.name + "/" + id);
+                insert_sorted(devices_, device_key(device.vendor, device.type, device.name, id));
             }
         }
     }
@@ -159,7 +191,7 @@ bool NodeUse::conflicts(const model::AllocatedResources& resources) const {
             }
             for (const Address& a : addresses_) {
                 if ((port.host_ip.empty() || a.ip == port.host_ip) &&
-                    a.taken.contains(port.value)) {
+                    is_taken(a.taken, port.value)) {
                     return true;
                 }
             }
@@ -167,15 +199,13 @@ bool NodeUse::conflicts(const model::AllocatedResources& resources) const {
     }
     for (const auto& [name, task] : resources.tasks) {
         if (task.cpu && std::ranges::any_of(task.cpu->reserved_cores, [&](std::int64_t core) {
-                return cores_.contains(core);
+                return has_sorted(cores_, core);
             })) {
             return true;
         }
         for (const auto& device : task.devices) {
             for (const auto& id : device.device_ids) {
-                if (devices_.contains(
-                        device.vendor + "/" + device.type + "/" + device.name + "/" + id
-                    )) {
+                if (has_sorted(devices_, device_key(device.vendor, device.type, device.name, id))) {
                     return true;
                 }
             }
@@ -198,17 +228,17 @@ std::expected<void, std::string> NodeUse::assign_ports(
 ) const {
     std::int64_t low = kDefaultMinDynamicPort;
     std::int64_t high = kDefaultMaxDynamicPort;
-    if (node_.node_resources && node_.node_resources->max_dynamic_port > 0) {
-        low = node_.node_resources->min_dynamic_port;
-        high = node_.node_resources->max_dynamic_port;
+    if (node_->node_resources && node_->node_resources->max_dynamic_port > 0) {
+        low = node_->node_resources->min_dynamic_port;
+        high = node_->node_resources->max_dynamic_port;
     }
     shared.networks.clear();
     shared.ports.clear();
-    std::map<std::string, std::set<std::int64_t>> given;
+    std::map<std::string_view, std::vector<std::uint16_t>> given;
     for (const auto& asked : group.networks) {
         model::NetworkResource offer = asked;
         const auto place = [&](model::Port& port, const Address& a) {
-            given[a.ip].insert(port.value);
+            take_port(given[a.ip], port.value);
             const std::int64_t to = port.to == -1 ? port.value : port.to;
             port.to = to;
             shared.ports.push_back({port.label, port.value, to, a.ip, port.ignore_collision});
@@ -219,7 +249,7 @@ std::expected<void, std::string> NodeUse::assign_ports(
                 return std::unexpected("network: invalid node");
             }
             if (!port.ignore_collision &&
-                (a->taken.contains(port.value) || given[a->ip].contains(port.value))) {
+                (is_taken(a->taken, port.value) || is_taken(given[a->ip], port.value))) {
                 return std::unexpected(
                     fmt::format("reserved port collision {}={}", port.label, port.value)
                 );
@@ -236,7 +266,7 @@ std::expected<void, std::string> NodeUse::assign_ports(
             std::int64_t tried = 0;
             while (tried < span) {
                 port.value = low + (start + tried) % span;
-                if (!a->taken.contains(port.value) && !given[a->ip].contains(port.value)) {
+                if (!is_taken(a->taken, port.value) && !is_taken(given[a->ip], port.value)) {
                     break;
                 }
                 ++tried;
@@ -255,30 +285,79 @@ std::expected<void, std::string> NodeUse::assign_ports(
     return {};
 }
 
+/// Cores of one NUMA node where the task wants that: of those that have enough, the one with the
+/// fewest left, so that whole ones stay whole.
+std::expected<std::vector<std::int64_t>, std::string> NodeUse::pick_cores(
+    std::span<const std::int64_t> free, const model::Resources& asked
+) const {
+    const auto wanted = static_cast<std::size_t>(asked.cores);
+    if (free.size() < wanted) {
+        return std::unexpected("cores");
+    }
+    const std::string_view affinity =
+        asked.numa ? std::string_view(asked.numa->affinity) : std::string_view("none");
+    if (affinity == "prefer" || affinity == "require") {
+        std::map<std::int64_t, std::int64_t> home;
+        if (node_->node_resources && node_->node_resources->processors &&
+            node_->node_resources->processors->topology) {
+            for (const auto& core : node_->node_resources->processors->topology->cores) {
+                home[core.id] = core.node_id;
+            }
+        }
+        std::map<std::int64_t, std::vector<std::int64_t>> by_home;
+        for (const std::int64_t core : free) {
+            const auto at = home.find(core);
+            by_home[at == home.end() ? 0 : at->second].push_back(core);
+        }
+        const std::vector<std::int64_t>* best = nullptr;
+        for (const auto& [numa, cores] : by_home) {
+            if (cores.size() >= wanted && (best == nullptr || cores.size() < best->size())) {
+                best = &cores;
+            }
+        }
+        if (best != nullptr) {
+            return std::vector<std::int64_t>(
+                best->begin(), best->begin() + static_cast<std::ptrdiff_t>(wanted)
+            );
+        }
+        if (affinity == "require") {
+            return std::unexpected("numa-cores");
+        }
+    }
+    return std::vector<std::int64_t>(
+        free.begin(), free.begin() + static_cast<std::ptrdiff_t>(wanted)
+    );
+}
+
 std::expected<void, std::string> NodeUse::assign_cores(
     const model::TaskGroup& group, model::AllocatedResources& out
 ) const {
-    std::set<std::int64_t> free;
-    if (const auto* all = reservable_cores(node_); all != nullptr) {
-        free.insert(all->begin(), all->end());
+    if (cores_asked(group) == 0) {
+        return {};
     }
-    for (const std::int64_t core : cores_) {
-        free.erase(core);
+    std::vector<std::int64_t> free;
+    if (const auto* all = reservable_cores(*node_); all != nullptr) {
+        for (const std::int64_t core : *all) {
+            if (!has_sorted(cores_, core)) {
+                insert_sorted(free, core);
+            }
+        }
     }
     for (const auto& task : group.tasks) {
         const std::int64_t wanted = task.resources ? task.resources->cores : 0;
         if (wanted <= 0) {
             continue;
         }
-        if (static_cast<std::int64_t>(free.size()) < wanted) {
-            return std::unexpected("cores");
+        auto picked = pick_cores(free, *task.resources);
+        if (!picked) {
+            return std::unexpected(picked.error());
+        }
+        for (const std::int64_t core : *picked) {
+            std::erase(free, core);
         }
         model::AllocatedCpuResources& cpu = out.tasks[task.name].cpu.ensure();
-        cpu.cpu_shares = cpu_per_core(node_) * wanted;
-        for (std::int64_t i = 0; i < wanted; ++i) {
-            cpu.reserved_cores.push_back(*free.begin());
-            free.erase(free.begin());
-        }
+        cpu.cpu_shares = cpu_per_core(*node_) * wanted;
+        cpu.reserved_cores = std::move(*picked);
     }
     return {};
 }
@@ -286,7 +365,7 @@ std::expected<void, std::string> NodeUse::assign_cores(
 std::expected<void, std::string> NodeUse::assign_devices(
     const model::TaskGroup& group, model::AllocatedResources& out, RegexCache& regexes
 ) const {
-    std::set<std::string> given;
+    std::vector<std::string> given;
     for (const auto& task : group.tasks) {
         if (!task.resources) {
             continue;
@@ -296,17 +375,18 @@ std::expected<void, std::string> NodeUse::assign_devices(
             std::vector<std::string> best_ids;
             double best_affinity = 0;
             bool any_matched = false;
-            if (node_.node_resources) {
-                for (const auto& device : node_.node_resources->devices) {
+            if (node_->node_resources) {
+                for (const auto& device : node_->node_resources->devices) {
                     if (!device_matches(device, request, regexes)) {
                         continue;
                     }
                     any_matched = true;
                     std::vector<std::string> ids;
                     for (const auto& instance : device.instances) {
-                        const std::string key = device.vendor + "/" + device.type + "/" +
-                                                device.name + "/" + instance.id;
-                        if (instance.healthy && !devices_.contains(key) && !given.contains(key) &&
+                        const std::string key =
+                            device_key(device.vendor, device.type, device.name, instance.id);
+                        if (instance.healthy && !has_sorted(devices_, key) &&
+                            !has_sorted(given, key) &&
                             static_cast<std::int64_t>(ids.size()) < request.count) {
                             ids.push_back(instance.id);
                         }
@@ -329,7 +409,7 @@ std::expected<void, std::string> NodeUse::assign_devices(
                 );
             }
             for (const auto& id : best_ids) {
-                given.insert(best->vendor + "/" + best->type + "/" + best->name + "/" + id);
+                insert_sorted(given, device_key(best->vendor, best->type, best->name, id));
             }
             out.tasks[task.name].devices.push_back(
                 {best->vendor, best->type, best->name, std::move(best_ids)}

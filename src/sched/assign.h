@@ -11,7 +11,7 @@
 
 #include <cstdint>
 #include <expected>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +27,7 @@ std::int64_t cores_asked(const model::TaskGroup& group);
 /// The cpu one of the node's cores stands for, in MHz; 0 if the node has no cores to reserve.
 std::int64_t cpu_per_core(const model::Node& node);
 
-/// What is taken on a node, by name.
+/// What is taken on a node, by name. Small sorted lists: a node has few allocations.
 class NodeUse {
 public:
     explicit NodeUse(const model::Node& node);
@@ -48,10 +48,14 @@ private:
         std::string ip;
         std::string device;
         std::string network;
-        std::set<std::int64_t> taken;
+        /// Sorted.
+        std::vector<std::uint16_t> taken;
     };
 
     const Address* address(std::string_view network) const;
+    std::expected<std::vector<std::int64_t>, std::string> pick_cores(
+        std::span<const std::int64_t> free, const model::Resources& asked
+    ) const;
     std::expected<void, std::string> assign_ports(
         const model::TaskGroup& group, model::AllocatedSharedResources& shared, Rng& rng
     ) const;
@@ -62,10 +66,11 @@ private:
         const model::TaskGroup& group, model::AllocatedResources& out, RegexCache& regexes
     ) const;
 
-    const model::Node& node_;
+    const model::Node* node_;
     std::vector<Address> addresses_;
-    std::set<std::int64_t> cores_;
-    std::set<std::string> devices_;
+    /// Both sorted.
+    std::vector<std::int64_t> cores_;
+    std::vector<std::string> devices_;
 };
 
 }  // namespace nl::sched

@@ -227,4 +227,13 @@ double best_device_affinity(
     return requests == 0 ? 0 : sum / static_cast<double>(requests);
 }
 
+bool ranks_devices(const model::TaskGroup& group) {
+    return std::ranges::any_of(group.tasks, [](const model::Task& task) {
+        return task.resources &&
+               std::ranges::any_of(task.resources->devices, [](const auto& request) {
+                   return !request.affinities.empty();
+               });
+    });
+}
+
 }  // namespace nl::sched

@@ -37,6 +37,9 @@ double best_device_affinity(
     const model::TaskGroup& group, const model::Node& node, RegexCache& regexes
 );
 
+/// Whether the group's device requests make one node better than another.
+bool ranks_devices(const model::TaskGroup& group);
+
 /// A quantity with an optional unit in base units ("10 GiB"), and what it measures.
 struct Quantity {
     double value{0};

@@ -1,5 +1,7 @@
 #include "sched/feasible.h"
 
+#include "model/csi.h"
+#include "model/host_volume.h"
 #include "sched/devices.h"
 #include "sched/operators.h"
 
@@ -45,14 +47,25 @@ bool has_bridge(const model::Node& node) {
            ) > 0;
 }
 
-bool offers_host_volume(const model::Node& node, const model::VolumeRequest& request) {
-    // One volume for each allocation is named "source[0]", "source[1]", ...; which of them is free
-    // on the node is seen when the allocation's index is known.
-    const std::string prefix = request.source + "[";
-    return std::ranges::any_of(node.host_volumes, [&](const auto& item) {
-        const bool named =
-            request.per_alloc ? item.first.starts_with(prefix) : item.first == request.source;
-        return named && (!item.second.read_only || request.read_only);
+/// A volume that only one allocation may write to.
+bool is_single_writer(std::string_view access_mode) {
+    return access_mode == "single-node-writer" || access_mode == "multi-node-single-writer" ||
+           access_mode == "single-node-single-writer";
+}
+
+bool is_read_only(std::string_view access_mode) {
+    return access_mode == "single-node-reader-only" || access_mode == "multi-node-reader-only";
+}
+
+std::string source_of(const model::VolumeRequest& request, std::uint32_t name_index) {
+    return request.per_alloc ? fmt::format("{}[{}]", request.source, name_index) : request.source;
+}
+
+/// Every segment the topology names holds on the node.
+bool is_within(const model::CSITopology& topology, const model::CSITopology& node) {
+    return std::ranges::all_of(topology.segments, [&](const auto& segment) {
+        const auto at = node.segments.find(segment.first);
+        return at != node.segments.end() && at->second == segment.second;
     });
 }
 
@@ -61,10 +74,10 @@ bool offers_host_volume(const model::Node& node, const model::VolumeRequest& req
 Feasibility::Feasibility(
     const model::Job& job,
     const model::TaskGroup& group,
-    VolumePlugins volume_plugins,
+    const state::Snapshot& snapshot,
     RegexCache& regexes
 )
-    : group_(group), volume_plugins_(std::move(volume_plugins)), regexes_(regexes) {
+    : job_(job), group_(group), snapshot_(snapshot), regexes_(regexes) {
     add(job.constraints, nullptr);
     add(group.constraints, &group);
     for (const model::Task& task : group.tasks) {
@@ -72,6 +85,10 @@ Feasibility::Feasibility(
         if (std::ranges::find(drivers_, task.driver) == drivers_.end()) {
             drivers_.push_back(task.driver);
         }
+    }
+    for (const auto& [name, request] : group.volumes) {
+        has_own_volumes_ |= request.per_alloc;
+        has_claims_ |= request.type == "csi" || !snapshot.host_volumes().empty();
     }
 }
 
@@ -132,18 +149,12 @@ const std::string* Feasibility::check_class(const model::Node& node) {
         }
     }
     for (const auto& [name, request] : group_.volumes) {
-        if (request.type == "host" && !offers_host_volume(node, request)) {
-            return reason("missing compatible host volumes");
+        if (request.type != "host" || request.per_alloc) {
+            continue;
         }
-        if (request.type == "csi") {
-            const auto plugin = volume_plugins_.find(request.source);
-            if (plugin == volume_plugins_.end() || plugin->second.empty()) {
-                return reason(fmt::format("missing CSI Volume {}", request.source));
-            }
-            const auto at = node.csi_node_plugins.find(plugin->second);
-            if (at == node.csi_node_plugins.end() || !at->second.healthy) {
-                return reason(fmt::format("missing CSI plugin {}", plugin->second));
-            }
+        const auto at = node.host_volumes.find(request.source);
+        if (at == node.host_volumes.end() || (at->second.read_only && !request.read_only)) {
+            return reason("missing compatible host volumes");
         }
     }
     for (const model::NetworkResource& network : group_.networks) {
@@ -179,20 +190,178 @@ const std::string* Feasibility::check_class(const model::Node& node) {
     return nullptr;
 }
 
-const std::string* Feasibility::check(const model::Node& node, std::uint32_t computed_class) {
-    auto at = classes_.find(computed_class);
-    if (at == classes_.end()) {
-        at = classes_.emplace(computed_class, check_class(node)).first;
-    }
-    if (at->second != nullptr) {
-        return at->second;
-    }
+const std::string* Feasibility::check_node(const model::Node& node) {
     for (const Rule& rule : unique_) {
         if (!passes(rule, node)) {
             return &rule.text;
         }
     }
+    if (!has_claims_) {
+        return nullptr;
+    }
+    for (const auto& [name, request] : group_.volumes) {
+        if (request.per_alloc) {
+            continue;
+        }
+        const std::string* why = request.type == "csi"
+                                     ? check_csi_volume(node, request, request.source)
+                                     : check_host_volume(node, request, request.source);
+        if (why != nullptr) {
+            return why;
+        }
+    }
     return nullptr;
+}
+
+const std::string* Feasibility::check_index(const model::Node& node, std::uint32_t name_index) {
+    for (const auto& [name, request] : group_.volumes) {
+        if (!request.per_alloc) {
+            continue;
+        }
+        const std::string source = source_of(request, name_index);
+        const std::string* why = request.type == "csi" ? check_csi_volume(node, request, source)
+                                                       : check_host_volume(node, request, source);
+        if (why != nullptr) {
+            return why;
+        }
+    }
+    return nullptr;
+}
+
+const std::string* Feasibility::check_host_volume(
+    const model::Node& node, const model::VolumeRequest& request, const std::string& source
+) {
+    const auto at = node.host_volumes.find(source);
+    if (at == node.host_volumes.end() || (at->second.read_only && !request.read_only)) {
+        return reason("missing compatible host volumes");
+    }
+    if (at->second.id.empty()) {
+        return nullptr;
+    }
+    // One that was made through the API: it must be ready, offer what is asked for and be free.
+    const model::HostVolume* volume = snapshot_.host_volume(job_.namespace_, at->second.id);
+    if (volume == nullptr || volume->state != "ready") {
+        return reason("missing compatible host volumes");
+    }
+    const auto offers = [&](const model::HostVolumeCapability& c) {
+        return (request.access_mode.empty() || c.access_mode == request.access_mode) &&
+               (request.attachment_mode.empty() || c.attachment_mode == request.attachment_mode);
+    };
+    if (!volume->requested_capabilities.empty() &&
+        std::ranges::none_of(volume->requested_capabilities, offers)) {
+        return reason("missing compatible host volumes");
+    }
+    if (request.read_only || !is_single_writer(request.access_mode)) {
+        return nullptr;
+    }
+    for (const state::AllocView alloc : snapshot_.allocs_of_node(node.id)) {
+        if (alloc.terminal() ||
+            (alloc.job_id() == job_.id && alloc.namespace_() == job_.namespace_)) {
+            continue;
+        }
+        for (const auto& [name, other] : alloc.group().volumes) {
+            if (other.type == "host" && !other.read_only &&
+                source_of(other, alloc.name_index()) == source) {
+                return reason("missing compatible host volumes");
+            }
+        }
+    }
+    return nullptr;
+}
+
+bool Feasibility::is_own(const model::Allocation& claim) const {
+    return claim.job_id == job_.id && claim.namespace_ == job_.namespace_;
+}
+
+std::int64_t Feasibility::csi_volumes_on(const model::Node& node, const std::string& plugin) const {
+    std::int64_t n = 0;
+    for (const state::AllocView alloc : snapshot_.allocs_of_node(node.id)) {
+        if (alloc.terminal()) {
+            continue;
+        }
+        for (const auto& [name, request] : alloc.group().volumes) {
+            if (request.type != "csi") {
+                continue;
+            }
+            const model::CSIVolume* volume =
+                snapshot_.csi_volume(alloc.namespace_(), source_of(request, alloc.name_index()));
+            n += volume != nullptr && volume->plugin_id == plugin ? 1 : 0;
+        }
+    }
+    return n;
+}
+
+const std::string* Feasibility::check_csi_volume(
+    const model::Node& node, const model::VolumeRequest& request, const std::string& source
+) {
+    const model::CSIVolume* volume = snapshot_.csi_volume(job_.namespace_, source);
+    if (volume == nullptr || volume->plugin_id.empty()) {
+        return reason(fmt::format("missing CSI Volume {}", source));
+    }
+    const std::string& plugin = volume->plugin_id;
+    const auto at = node.csi_node_plugins.find(plugin);
+    if (at == node.csi_node_plugins.end()) {
+        return reason(fmt::format("CSI plugin {} is missing from client {}", plugin, node.id.str())
+        );
+    }
+    if (!at->second.healthy) {
+        return reason(fmt::format("CSI plugin {} is unhealthy on client {}", plugin, node.id.str())
+        );
+    }
+    const model::CSINodeInfo* info = at->second.node_info.get();
+    if (info != nullptr && info->max_volumes > 0 &&
+        csi_volumes_on(node, plugin) >= info->max_volumes) {
+        return reason(fmt::format(
+            "CSI plugin {} has the maximum number of volumes on client {}", plugin, node.id.str()
+        ));
+    }
+    if (!volume->topologies.empty()) {
+        const model::CSITopology* here =
+            info == nullptr ? nullptr : info->accessible_topology.get();
+        if (here == nullptr || std::ranges::none_of(volume->topologies, [&](const auto& topology) {
+                return is_within(topology, *here);
+            })) {
+            return reason("did not meet topology requirement");
+        }
+    }
+    if (request.read_only) {
+        return volume->schedulable
+                   ? nullptr
+                   : reason(fmt::format(
+                         "CSI volume {} is unschedulable or has exhausted its available reader "
+                         "claims",
+                         source
+                     ));
+    }
+    if (!volume->schedulable || is_read_only(volume->access_mode)) {
+        return reason(fmt::format("CSI volume {} is unschedulable or is read-only", source));
+    }
+    const std::string_view mode =
+        volume->access_mode.empty() ? std::string_view(request.access_mode) : volume->access_mode;
+    const bool taken =
+        is_single_writer(mode) && std::ranges::any_of(volume->write_allocs, [&](const auto& claim) {
+            const auto writer = Uuid::parse(claim.first);
+            const auto alloc = writer ? snapshot_.alloc(*writer) : std::nullopt;
+            return alloc ? !alloc->terminal() && (alloc->job_id() != job_.id ||
+                                                  alloc->namespace_() != job_.namespace_)
+                         : !is_own(claim.second);
+        });
+    return taken ? reason(fmt::format(
+                       "CSI volume {} has exhausted its available writer claims", source
+                   ))
+                 : nullptr;
+}
+
+bool has_unique_affinities(const model::Job& job, const model::TaskGroup& group) {
+    const auto unique = [](const std::vector<model::Affinity>& affinities) {
+        return std::ranges::any_of(affinities, [](const model::Affinity& a) {
+            return is_unique_target(a.l_target) || is_unique_target(a.r_target);
+        });
+    };
+    return unique(job.affinities) || unique(group.affinities) ||
+           std::ranges::any_of(group.tasks, [&](const model::Task& task) {
+               return unique(task.affinities);
+           });
 }
 
 bool has_affinities(const model::Job& job, const model::TaskGroup& group) {

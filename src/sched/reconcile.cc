@@ -246,6 +246,9 @@ private:
             batch_ || !updates_in_steps || destructive.empty() ? count : step_limit(group, sorted);
         std::size_t placed_new = 0;
         if (!failed && !paused) {
+            changes.place.reserve(
+                changes.place.size() + std::min(count - std::min(filled, count), limit)
+            );
             for (std::uint32_t index = 0; filled < count; ++index) {
                 if (names.contains(index)) {
                     continue;

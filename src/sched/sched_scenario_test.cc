@@ -3,18 +3,27 @@
 //
 // Steps:
 //     node NAME [cpu=MHZ] [mem=MB] [dc=DC] [class=C] [pool=P] [meta.K=V] [attr.K=V] [driver=NAME]
+//         [maxallocs=N] [cores=PER_NUMA[,PER_NUMA...]] [device=VENDOR/TYPE/NAME:COUNT[,ATTR:VALUE]]
+//         [volume=NAME[:ro]] [network=ALIAS:ADDRESS] [unhealthy=DRIVER]
 //     status NODE ready|down|disconnected
 //     job ID [type=T] [count=N] [cpu=..] [mem=..] [env=V] [dc=GLOB] [pool=P] [driver=D] [stop]
 //         [port=LABEL | port=LABEL:VALUE] [update=PARALLEL[,CANARY]]
 //         [reschedule=DELAY|ATTEMPTSxDELAY] [disconnect=SECONDS] [constraint=L,OP,R]
-//         [affinity=L,OP,R,WEIGHT] [spread=ATTR[,V:PCT...]]
+//         [affinity=L,OP,R,WEIGHT] [spread=ATTR[,V:PCT...]] [prio=N] [cores=N[,NUMA_AFFINITY]]
+//         [disk=MB] [memmax=MB] [device=NAME[:COUNT[,L,OP,R]]] [volume=SOURCE[:ro|:each]]
+//         [hostnet=NAME]
+//     config preempt=TYPE|algorithm=NAME                           pool NAME algorithm=NAME
 //     client JOB[N] running|complete|failed|healthy|unhealthy      migrate JOB[N]
 //     wait SECONDS
-//     eval JOB
+//     eval JOB                                                     explain JOB
 
+#include "sched/explain.h"
 #include "sched/testing/world.h"
+#include "state/commands/records.h"
+#include "state/commands/settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -91,6 +100,24 @@ private:
             world_.now = world_.now + seconds(number(words.at(1)));
         } else if (verb == "eval") {
             eval(words.at(1));
+        } else if (verb == "explain") {
+            const state::Snapshot snapshot = world_.snapshot();
+            for (const auto& group : explain_job(snapshot, *snapshot.job("default", words.at(1)))) {
+                for (const std::string& sentence : group.sentences()) {
+                    out_ += sentence + "\n";
+                }
+            }
+        } else if (verb == "config") {
+            config(words);
+        } else if (verb == "pool") {
+            model::NodePool pool;
+            pool.name = words.at(1);
+            pool.scheduler_configuration = model::NodePoolSchedulerConfiguration{
+                .scheduler_algorithm = words.at(2).substr(words[2].find('=') + 1)
+            };
+            state::commands::NodePoolUpsert command;
+            command.rows.push_back(pool);
+            world_.apply(command);
         } else {
             ADD_FAILURE() << "unknown step: " << verb;
         }
@@ -119,6 +146,24 @@ private:
                 n.drivers.clear();
                 n.attributes.erase("driver.raw_exec");
                 n.drivers[value] = {.detected = true, .healthy = true};
+            } else if (key == "unhealthy") {
+                n.drivers[value] = {.detected = true, .healthy = false};
+            } else if (key == "maxallocs") {
+                n.node_max_allocs = number(value);
+            } else if (key == "cores") {
+                add_cores(n, split(value, ','));
+            } else if (key == "device") {
+                add_device(n, split(value, ','));
+            } else if (key == "volume") {
+                const auto parts = split(value, ':');
+                n.host_volumes[parts[0]] = {
+                    .name = parts[0], .path = "/srv", .read_only = parts.size() > 1
+                };
+            } else if (key == "network") {
+                const auto parts = split(value, ':');
+                n.node_resources->node_networks[0].addresses.push_back(
+                    {.alias = parts.at(0), .address = parts.at(1)}
+                );
             } else if (key.starts_with("meta.")) {
                 n.meta[key.substr(5)] = value;
             } else if (key.starts_with("attr.")) {
@@ -128,6 +173,54 @@ private:
             }
         }
         world_.add_node(n);
+    }
+
+    static void add_cores(model::Node& n, const std::vector<std::string>& per_numa) {
+        model::LegacyNodeCpuResources& cpu = n.node_resources->cpu.ensure();
+        model::Topology& topology = n.node_resources->processors.ensure().topology.ensure();
+        cpu.total_cpu_cores = 0;
+        for (std::size_t numa = 0; numa < per_numa.size(); ++numa) {
+            for (std::int64_t i = 0; i < number(per_numa[numa]); ++i) {
+                const std::int64_t core = cpu.total_cpu_cores++;
+                cpu.reservable_cpu_cores.push_back(core);
+                topology.cores.push_back({.node_id = static_cast<std::int64_t>(numa), .id = core});
+            }
+        }
+    }
+
+    static void add_device(model::Node& n, const std::vector<std::string>& words) {
+        const auto colon = words.at(0).find(':');
+        const auto names = split(words[0].substr(0, colon), '/');
+        model::NodeDeviceResource device{
+            .vendor = names.at(0), .type = names.at(1), .name = names.at(2)
+        };
+        for (std::int64_t i = 0; i < number(words[0].substr(colon + 1)); ++i) {
+            device.instances.push_back({.id = names[2] + std::to_string(i), .healthy = true});
+        }
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const auto attribute = split(words[i], ':');
+            device.attributes[attribute.at(0)] = {.string = attribute.at(1)};
+        }
+        n.node_resources->devices.push_back(std::move(device));
+    }
+
+    void config(const std::vector<std::string>& words) {
+        state::commands::SchedulerConfigSet command;
+        command.config = world_.snapshot().scheduler_config();
+        model::PreemptionConfig& preempt = command.config.preemption_config.ensure();
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const auto eq = words[i].find('=');
+            const std::string value = words[i].substr(eq + 1);
+            if (words[i].starts_with("algorithm=")) {
+                command.config.scheduler_algorithm = value;
+            } else {
+                preempt.system_scheduler_enabled |= value == "system";
+                preempt.sys_batch_scheduler_enabled |= value == "sysbatch";
+                preempt.batch_scheduler_enabled |= value == "batch";
+                preempt.service_scheduler_enabled |= value == "service";
+            }
+        }
+        world_.apply(command);
     }
 
     void job(const std::vector<std::string>& words) {
@@ -172,6 +265,40 @@ private:
                     .progress_deadline = minutes(10),
                     .canary = parts.size() > 1 ? number(parts[1]) : 0
                 };
+            } else if (key == "prio") {
+                j.priority = number(value);
+            } else if (key == "cores") {
+                task.resources->cpu = 0;
+                task.resources->cores = number(parts.at(0));
+                if (parts.size() > 1) {
+                    task.resources->numa = model::NUMA{.affinity = parts[1]};
+                }
+            } else if (key == "disk") {
+                group.ephemeral_disk->size_mb = number(value);
+            } else if (key == "memmax") {
+                task.resources->memory_max_mb = number(value);
+            } else if (key == "device") {
+                const auto name = split(parts.at(0), ':');
+                model::RequestedDevice request{
+                    .name = name[0], .count = name.size() > 1 ? number(name[1]) : 1
+                };
+                if (parts.size() > 3) {
+                    request.constraints.push_back({parts[1], parts[3], parts[2]});
+                }
+                task.resources->devices.push_back(std::move(request));
+            } else if (key == "volume") {
+                const auto name = split(value, ':');
+                group.volumes[name[0]] = {
+                    .name = name[0],
+                    .type = "host",
+                    .source = name[0],
+                    .read_only = name.size() > 1 && name[1] == "ro",
+                    .per_alloc = name.size() > 1 && name[1] == "each"
+                };
+            } else if (key == "hostnet") {
+                model::NetworkResource network;
+                network.dynamic_ports.push_back({.label = "http", .host_network = value});
+                group.networks.push_back(network);
             } else if (key == "reschedule") {
                 model::ReschedulePolicy policy{.delay_function = "constant"};
                 const auto times = split(value, 'x');
@@ -243,6 +370,23 @@ private:
         return fmt::format("{}[{}]", alloc->job_id(), alloc->name_index());
     }
 
+    /// Cores and devices; ports are drawn, so only fixed ones are told.
+    static std::string named(const model::Placement& p) {
+        std::string text;
+        if (!p.resources) {
+            return text;
+        }
+        for (const auto& [task, r] : p.resources->tasks) {
+            if (r.cpu && !r.cpu->reserved_cores.empty()) {
+                text += fmt::format(" cores {}", fmt::join(r.cpu->reserved_cores, ","));
+            }
+            for (const auto& device : r.devices) {
+                text += fmt::format(" devices {}", fmt::join(device.device_ids, ","));
+            }
+        }
+        return text;
+    }
+
     static std::string counts(const Map<std::int64_t>& map) {
         std::string text;
         for (const auto& [key, n] : map) {
@@ -287,6 +431,7 @@ private:
             if (p.canary) {
                 line += " canary";
             }
+            line += named(p);
             if (!p.previous_allocation.is_nil()) {
                 line += " replaces " + label(before, p.previous_allocation);
             }
@@ -294,6 +439,18 @@ private:
                 line += fmt::format(" version {}", plan.groups[p.group].job_version);
             }
             lines.push_back(std::move(line));
+        }
+        for (const model::PlannedPreemption& preemption : plan.preemptions) {
+            const auto by = std::ranges::find_if(plan.placements, [&](const auto& p) {
+                return plan.alloc_id(p) == preemption.by_alloc_id;
+            });
+            lines.push_back(fmt::format(
+                "evict {} on {} for {}[{}]",
+                label(before, preemption.alloc_id),
+                names_.at(before.alloc(preemption.alloc_id)->node_id()),
+                job_id,
+                by->name_index
+            ));
         }
         for (const model::InPlaceUpdate& update : plan.updates) {
             lines.push_back("in place " + label(before, update.alloc_id));

@@ -25,7 +25,7 @@ model::Plan schedule_by_count(const Input& in, std::shared_ptr<const model::Job>
     const bool placing = job != nullptr && !job->stop;
     std::optional<Placer> placer;
     if (placing) {
-        placer.emplace(in.snapshot, *job, rng);
+        placer.emplace(in, *job, rng);
         placer->add_existing(allocs);
     }
     const Changes changes = reconcile(
@@ -39,7 +39,6 @@ model::Plan schedule_by_count(const Input& in, std::shared_ptr<const model::Job>
                           ) { return placer->allows_in_place(alloc, group); }}
     );
     Assembly assembly(in, job, rng);
-    assembly.annotate(changes);
     assembly.use_deployment(changes, deployment);
     for (const FollowUp& follow_up : changes.follow_ups) {
         assembly.follow_up(follow_up);
@@ -51,27 +50,51 @@ model::Plan schedule_by_count(const Input& in, std::shared_ptr<const model::Job>
             placer->release(*stop.alloc);
         }
     }
+    std::size_t wanted = 0;
+    for (const auto& [name, group] : changes.groups) {
+        wanted += group.place.size();
+    }
+    assembly.expect(wanted);
+    std::vector<const PlaceRequest*> failed;
+    bool freed_since = false;
+    const auto place = [&](const PlaceRequest& request, bool last_try) {
+        NL_ASSERT(placing);
+        if (request.stop_previous) {
+            placer->release(*request.previous);
+        }
+        if (auto placed = placer->place(request)) {
+            freed_since |= !failed.empty() && request.stop_previous.has_value();
+            assembly.place(request, std::move(*placed));
+            return;
+        }
+        if (last_try) {
+            assembly.fail(request, *placer);
+        } else {
+            failed.push_back(&request);
+        }
+        // Better the old one than none.
+        if (request.stop_previous) {
+            placer->take_back(*request.previous);
+        }
+    };
     for (const auto& [name, group] : changes.groups) {
         for (const ExistingAlloc* alloc : group.in_place) {
             assembly.update_in_place(*alloc, name, group.in_deployment);
         }
         for (const PlaceRequest& request : group.place) {
-            NL_ASSERT(placing);
-            if (request.stop_previous) {
-                placer->release(*request.previous);
-            }
-            auto placed = placer->place(request);
-            if (placed) {
-                assembly.place(request, std::move(*placed));
-                continue;
-            }
-            // Better the old one than none.
-            if (request.stop_previous) {
-                placer->take_back(*request.previous);
-            }
-            assembly.fail(request, std::move(placed.error()));
+            place(request, false);
         }
     }
+    // What was replaced after a failure may have left the room that was missing. Otherwise trying
+    // again only tells why.
+    for (const PlaceRequest* request : failed) {
+        if (freed_since || !assembly.has_failed(request->group)) {
+            place(*request, true);
+        } else {
+            assembly.fail(*request, *placer);
+        }
+    }
+    assembly.annotate(changes);
     return assembly.finish(placing ? &*placer : nullptr);
 }
 

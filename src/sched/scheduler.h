@@ -12,6 +12,9 @@
 #include "model/plan.h"
 #include "state/snapshot.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace nl::sched {
@@ -20,12 +23,23 @@ namespace nl::sched {
 inline constexpr int kMaxServiceAttempts = 5;
 inline constexpr int kMaxBatchAttempts = 2;
 
+/// What the job's namespace may still take; the caller counts what it has.
+struct Quota {
+    std::string name;
+    /// By all live allocations under the quota.
+    state::ResourceSum used;
+    std::optional<std::int64_t> cpu_limit;
+    std::optional<std::int64_t> memory_limit_mb;
+};
+
 struct Input {
     const model::Evaluation& eval;
     const state::Snapshot& snapshot;
     /// The caller's calendar: decides which delayed reschedules are due.
     WallTime now;
     Rng rng;
+    /// Null: nothing limits the namespace.
+    const Quota* quota{nullptr};
 };
 
 /// Never fails: an evaluation that cannot be understood gives a plan that only ends it as failed.

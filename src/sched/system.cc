@@ -26,7 +26,7 @@ public:
           allocs_(existing_allocs(in.snapshot, in.eval.namespace_, in.eval.job_id)),
           assembly_(in, job_, rng) {
         if (job_ != nullptr && !job_->stop) {
-            placer_.emplace(in_.snapshot, *job_, rng);
+            placer_.emplace(in_, *job_, rng);
             placer_->add_existing(allocs_);
         }
     }
@@ -179,7 +179,7 @@ private:
             if (placed) {
                 assembly_.place(request, std::move(*placed));
             } else {
-                assembly_.fail(request, std::move(placed.error()));
+                assembly_.fail(request, *placer_);
             }
         }
     }
@@ -197,8 +197,8 @@ private:
         if (placed) {
             assembly_.place(request, std::move(*placed));
         } else {
+            assembly_.fail(request, *placer_);
             placer_->take_back(alloc);
-            assembly_.fail(request, std::move(placed.error()));
         }
     }
 

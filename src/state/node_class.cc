@@ -85,6 +85,17 @@ std::string computed_class(const model::Node& node) {
     hash.add("");
     for (const auto& [name, plugin] : node.csi_node_plugins) {
         hash.add(name);
+        hash.add_number(plugin.healthy ? 1 : 0);
+    }
+    hash.add("");
+    if (node.node_resources) {
+        // What a group's network block may ask for: modes and host networks.
+        for (const model::NodeNetworkResource& network : node.node_resources->node_networks) {
+            hash.add(network.mode);
+            for (const model::NodeNetworkAddress& address : network.addresses) {
+                hash.add(address.alias);
+            }
+        }
     }
     return fmt::format("v1:{:016x}", hash.value());
 }

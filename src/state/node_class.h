@@ -9,7 +9,8 @@
 namespace nl::state {
 
 /// "v1:" and a 64-bit hash over datacenter, class, pool, attributes and meta without the `unique.`
-/// ones, drivers, devices, host volumes and CSI plugins.
+/// ones, drivers and their health, devices, host volumes, host networks and their modes, CSI
+/// plugins and their health.
 std::string computed_class(const model::Node& node);
 
 }  // namespace nl::state
