@@ -351,11 +351,24 @@ struct Leader::Duties {
             propose(std::move(command));
         }
         settle_evals(now, wall);
-        while (auto command = applier.take_command(snapshot, Ticket{next_ticket})) {
+        while (auto command = applier.take_command(snapshot, Ticket{next_ticket}, wall)) {
             propose(state::make_command(*command, wall, rng.next()));
         }
         for (const PlanOutcome& outcome : applier.take_outcomes()) {
             on_plan_outcome(outcome, now, wall);
+        }
+        for (const Uuid& node : applier.take_suspects()) {
+            state::commands::NodeEligibilityUpdate command;
+            command.node_id = node;
+            command.eligibility = model::NodeEligibility::Ineligible;
+            command.event = model::NodeEvent{
+                .message =
+                    "Node marked as ineligible for scheduling due to multiple plan "
+                    "rejections",
+                .subsystem = "Scheduler",
+                .timestamp = wall
+            };
+            propose(state::make_command(command, wall, rng.next()));
         }
         broker.pause(snapshot.scheduler_config().pause_eval_broker);
         feed_workers(now, wall);

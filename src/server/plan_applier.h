@@ -11,6 +11,7 @@
 #include "base/strong.h"
 #include "base/time.h"
 #include "model/plan.h"
+#include "server/plan_rejections.h"
 #include "state/commands/plan_results.h"
 #include "state/effects.h"
 #include "state/snapshot.h"
@@ -18,9 +19,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 namespace nl::server {
@@ -31,6 +32,7 @@ struct PlanApplierOptions {
     std::size_t max_placements{4096};
     /// Commands on their way through the log at once.
     std::size_t max_in_flight{4};
+    RejectionOptions rejections{};
 };
 
 /// What became of one plan. `token` is the delivery it answers.
@@ -45,13 +47,14 @@ struct PlanOutcome {
 
 class PlanApplier {
 public:
-    explicit PlanApplier(PlanApplierOptions options) : options_(options) {}
+    explicit PlanApplier(PlanApplierOptions options)
+        : options_(options), rejections_(options.rejections) {}
 
     void submit(std::uint64_t token, model::Plan plan);
     /// The next command to propose, made of the plans that wait, checked against `snapshot`;
     /// nullopt if none waits or enough are on their way. The caller names it with `ticket`.
     std::optional<state::commands::PlanResults> take_command(
-        const state::Snapshot& snapshot, Ticket ticket
+        const state::Snapshot& snapshot, Ticket ticket, WallTime now = {}
     );
     /// A plan command's effects are in the state now: what it reserved is counted there.
     void applied(const state::Effects& effects);
@@ -59,6 +62,8 @@ public:
     void finished(Ticket ticket, const Result<Index>& result);
 
     std::vector<PlanOutcome> take_outcomes() { return std::exchange(outcomes_, {}); }
+    /// Nodes whose plans were refused too often: the caller makes them ineligible.
+    std::vector<Uuid> take_suspects() { return rejections_.take_suspects(); }
 
     std::size_t waiting() const { return queue_.size(); }
     std::size_t in_flight() const { return in_flight_.size(); }
@@ -70,16 +75,15 @@ private:
         std::uint64_t token;
         model::Plan plan;
     };
-    /// What a command on its way will take and give back.
-    struct Reservation {
-        struct Taken {
-            Uuid node;
-            state::ResourceSum takes;
-            Box<model::AllocatedResources> resources;
-        };
-        std::vector<Taken> taken;
-        std::set<Uuid> stopped;
+    /// What a command on its way will take and give back, on one node.
+    struct OnNode {
+        state::ResourceSum takes;
+        std::int64_t placed{0};
+        std::vector<model::AllocatedResources> named;
+        std::vector<Uuid> stopped;
     };
+    /// Looked up, never walked through: its order means nothing.
+    using Reservation = std::unordered_map<Uuid, OnNode>;
     struct InFlight {
         Ticket ticket;
         std::vector<PlanOutcome> outcomes;
@@ -88,23 +92,25 @@ private:
         std::set<Uuid> marks;
         bool applied{false};
     };
+    /// A plan with what it does on each node put together.
+    struct Sorted;
+    struct NodeCheck;
 
     std::vector<std::uint32_t> rejected(
-        const state::Snapshot& snapshot, const model::Plan& plan, const Reservation& pending
+        const state::Snapshot& snapshot, const Sorted& plan, const Reservation& pending
     ) const;
-    bool fits(
+    void reserve(
         const state::Snapshot& snapshot,
-        const model::Plan& plan,
-        const Reservation& pending,
-        const Uuid& node,
-        const std::vector<const model::Placement*>& placements,
-        std::vector<std::uint32_t>& rejected
+        const Sorted& plan,
+        const state::commands::AcceptedPlan& accepted,
+        Reservation& reservation
     ) const;
 
     PlanApplierOptions options_;
     std::deque<Queued> queue_;
     std::vector<InFlight> in_flight_;
     std::vector<PlanOutcome> outcomes_;
+    PlanRejections rejections_;
     std::uint64_t plans_accepted_{0};
     std::uint64_t placements_rejected_{0};
 };

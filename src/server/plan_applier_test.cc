@@ -1,8 +1,11 @@
 #include "server/plan_applier.h"
 
 #include "sched/testing/world.h"
+#include "state/commands/settings.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace nl::server {
 namespace {
@@ -122,6 +125,60 @@ TEST(PlanApplier, CommandsOnTheirWayAreBounded) {
     EXPECT_EQ(applier.take_command(c.world.snapshot(), Ticket{1})->plans.size(), 1U);
     EXPECT_FALSE(applier.take_command(c.world.snapshot(), Ticket{2}));
     EXPECT_EQ(applier.waiting(), 1U);
+}
+
+TEST(PlanApplier, EvictedJobsAreEvaluatedEvenIfThePlanIsCutShort) {
+    World world;
+    world.add_node(make_node(node_id(1), "n1", 1000, 8192));
+    state::commands::SchedulerConfigSet config;
+    config.config = world.snapshot().scheduler_config();
+    config.config.preemption_config.ensure().service_scheduler_enabled = true;
+    world.apply(config);
+    model::Job low = make_job("low", "service", 2);
+    low.priority = 20;
+    world.add_job(low);
+    world.commit(world.plan(world.evaluation("low", "service"), 1));
+    model::Job high = make_job("high", "service", 1);
+    high.priority = 80;
+    world.add_job(high);
+    const model::Plan plan = world.plan(world.evaluation("high", "service"), 2);
+    ASSERT_EQ(plan.preemptions.size(), 1U);
+    PlanApplier applier({});
+    applier.submit(1, plan);
+    const auto command = applier.take_command(world.snapshot(), Ticket{1}, world.now);
+    ASSERT_TRUE(command);
+    const auto& evals = command->plans.at(0).evals;
+    const auto evicted = std::ranges::find(evals, "low", &model::Evaluation::job_id);
+    ASSERT_NE(evicted, evals.end());
+    EXPECT_EQ(evicted->triggered_by, "preemption");
+    EXPECT_EQ(evicted->priority, 20);
+    // Meanwhile the room of the evicted one is given once only.
+    applier.submit(2, plan);
+    EXPECT_FALSE(applier.take_command(world.snapshot(), Ticket{2}, world.now));
+}
+
+TEST(PlanRejections, ANodeIsNamedOnceItReachesTheThreshold) {
+    PlanRejections rejections({.threshold = 3, .window = minutes(5), .named_max = 1});
+    WallTime now{1'000'000'000'000};
+    rejections.rejected(node_id(1), now);
+    rejections.rejected(node_id(1), now);
+    // Too long ago to count.
+    now = now + minutes(6);
+    rejections.rejected(node_id(1), now);
+    rejections.rejected(node_id(1), now);
+    EXPECT_TRUE(rejections.take_suspects().empty());
+    rejections.rejected(node_id(1), now);
+    EXPECT_EQ(rejections.take_suspects(), std::vector<Uuid>{node_id(1)});
+    // One a window: a mistake of ours must not empty the cluster.
+    for (int i = 0; i < 3; ++i) {
+        rejections.rejected(node_id(2), now);
+    }
+    EXPECT_TRUE(rejections.take_suspects().empty());
+    now = now + minutes(6);
+    for (int i = 0; i < 3; ++i) {
+        rejections.rejected(node_id(2), now);
+    }
+    EXPECT_EQ(rejections.take_suspects(), std::vector<Uuid>{node_id(2)});
 }
 
 }  // namespace
