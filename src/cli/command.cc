@@ -15,9 +15,10 @@ namespace {
 
 constexpr std::size_t kSynopsisColumn = 24;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kGroups{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{{
     {"acl", "Work with ACL tokens, policies and roles"},
     {"alloc", "Look at allocations and act on them"},
+    {"bench", "Load a cluster to see what it bears"},
     {"cluster", "Look at a seed cluster, hand over its leadership, drain a node"},
     {"completion", "Print shell completion scripts"},
     {"deployment", "Look at deployments and steer them"},

@@ -8,6 +8,7 @@
 namespace nl::cli {
 
 Command agent_command();
+Command bench_nodes_command();
 Command server_command();
 Command alloc_stop_command();
 Command alloc_restart_command();

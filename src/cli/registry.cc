@@ -9,6 +9,7 @@ Registry make_registry() {
     Registry registry;
     for (const auto make : {
              agent_command,
+             bench_nodes_command,
              server_command,
              alloc_stop_command,
              alloc_restart_command,

@@ -18,9 +18,11 @@ public:
     Session(
         std::shared_ptr<const ChannelSettings> settings,
         std::vector<std::string> servers,
-        NodeClient::Handlers handlers
+        NodeClient::Handlers handlers,
+        std::shared_ptr<SharedConnections> shared
     )
         : settings_(std::move(settings)),
+          shared_(std::move(shared)),
           servers_(std::move(servers)),
           handlers_(std::move(handlers)) {}
 
@@ -39,7 +41,10 @@ public:
         const auto self = shared_from_this();
         stream_ = ClientStream::open(
             settings_,
-            {.address = server_, .service = ClientStream::Service::Session},
+            {.address = server_,
+             .service = ClientStream::Service::Session,
+             .is_patient = false,
+             .shared = shared_},
             {.on_open = [self] { self->on_open(); },
              .on_frame =
                  [self](Frame frame) {
@@ -165,6 +170,7 @@ private:
     }
 
     std::shared_ptr<const ChannelSettings> settings_;
+    std::shared_ptr<SharedConnections> shared_;
 
     mutable std::mutex mutex_;
     std::condition_variable quiet_;
@@ -205,7 +211,10 @@ private:
 Result<std::unique_ptr<NodeClient>> NodeClient::start(Options options, Handlers handlers) {
     NL_TRY(auto settings, make_channel_settings(options.tls));
     return std::make_unique<Client>(std::make_shared<Session>(
-        std::move(settings), std::move(options.servers), std::move(handlers)
+        std::move(settings),
+        std::move(options.servers),
+        std::move(handlers),
+        std::move(options.shared)
     ));
 }
 

@@ -18,6 +18,12 @@
 
 namespace nl::io {
 
+/// Connections that many clients of one process use together, each with a stream of its own: for
+/// simulated nodes. At most kStreamsPerConnection streams share one.
+class SharedConnections;
+inline constexpr std::size_t kStreamsPerConnection = 100;
+std::shared_ptr<SharedConnections> share_connections();
+
 class NodeClient {
 public:
     /// Between tries, doubling from the least to the most; a try goes to the next server.
@@ -29,6 +35,8 @@ public:
         /// "host:port" each, tried in order.
         std::vector<std::string> servers;
         std::optional<TlsOptions> tls;
+        /// Null: a connection of its own.
+        std::shared_ptr<SharedConnections> shared{};
     };
     struct Handlers {
         /// A new session is up with that server; frames sent before it are gone.

@@ -1,5 +1,6 @@
 #include "io/internal/client_stream.h"
 
+#include "io/grpc/node_client.h"
 #include "io/internal/grpc_support.h"
 #include "nomad_lite.grpc.pb.h"
 
@@ -8,10 +9,58 @@
 
 #include <chrono>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <utility>
 
 namespace nl::io {
+
+class SharedConnections : public std::enable_shared_from_this<SharedConnections> {
+public:
+    /// The returned pointer counts as one stream until it is dropped.
+    std::shared_ptr<::grpc::Channel> take(
+        const ChannelSettings& settings, const std::string& address
+    ) {
+        const std::lock_guard lock(mutex_);
+        std::vector<Shared>& list = by_address_[address];
+        std::size_t at = 0;
+        while (at < list.size() && list[at].streams >= kStreamsPerConnection) {
+            ++at;
+        }
+        if (at == list.size()) {
+            list.push_back({settings.connect(address), 0});
+        }
+        ++list[at].streams;
+        std::shared_ptr<::grpc::Channel> channel = list[at].channel;
+        ::grpc::Channel* raw = channel.get();
+        return {raw, [self = shared_from_this(), address, channel](::grpc::Channel*) mutable {
+                    self->give_back(address, channel.get());
+                }};
+    }
+
+private:
+    struct Shared {
+        std::shared_ptr<::grpc::Channel> channel;
+        std::size_t streams{0};
+    };
+
+    void give_back(const std::string& address, const ::grpc::Channel* channel) {
+        const std::lock_guard lock(mutex_);
+        for (Shared& shared : by_address_[address]) {
+            if (shared.channel.get() == channel) {
+                --shared.streams;
+                return;
+            }
+        }
+    }
+
+    std::mutex mutex_;
+    std::map<std::string, std::vector<Shared>> by_address_;
+};
+
+std::shared_ptr<SharedConnections> share_connections() {
+    return std::make_shared<SharedConnections>();
+}
 
 namespace {
 
@@ -26,7 +75,8 @@ public:
 
     void start(const ChannelSettings& settings) {
         self_ = shared_from_this();
-        channel_ = settings.connect(options_.address);
+        channel_ = options_.shared ? options_.shared->take(settings, options_.address)
+                                   : settings.connect(options_.address);
         context_.set_wait_for_ready(options_.is_patient);
         switch (options_.service) {
             case Service::Messages:

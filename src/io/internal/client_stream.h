@@ -22,6 +22,8 @@ Result<std::shared_ptr<const ChannelSettings>> make_channel_settings(
     const std::optional<TlsOptions>& tls
 );
 
+class SharedConnections;
+
 /// A frame with what only the Messages service uses.
 struct WireFrame {
     Frame frame;
@@ -37,6 +39,8 @@ public:
         Service service{Service::Messages};
         /// Wait for the server to come up, however long it takes, rather than fail at once.
         bool is_patient{false};
+        /// Null: a connection of its own.
+        std::shared_ptr<SharedConnections> shared{};
     };
     /// Called on gRPC's threads; on_open and on_frame one after another, on_end last.
     struct Handlers {
