@@ -16,6 +16,7 @@ std::span<const Route> node_metadata_routes();
 std::span<const Route> eval_delete_routes();
 std::span<const Route> job_parse_routes();
 std::span<const Route> job_plan_routes();
+std::span<const Route> explain_routes();
 std::span<const Route> job_write_routes();
 std::span<const Route> node_routes();
 std::span<const Route> node_pool_routes();

@@ -128,6 +128,7 @@ std::span<const Route> routes() {
         add(eval_delete_routes());
         add(job_parse_routes());
         add(job_plan_routes());
+        add(explain_routes());
         add(job_write_routes());
         add(job_routes());
         add(node_pool_routes());

@@ -68,6 +68,9 @@ public:
         if (context_.on("short")) {
             return 0;
         }
+        if (context_.on("explain")) {
+            return explain();
+        }
         if (parameterized) {
             show_parameterized();
             return show_children("Parameterized Job Summary", "Dispatched Jobs", "dispatch-");
@@ -301,6 +304,25 @@ private:
         }
     }
 
+    /// Why groups wait for a place, in the servers' words.
+    int explain() {
+        const auto answer = api_.get(api_path({"job", id(), "explain"}));
+        if (!answer) {
+            return context_.fail("Error explaining job: {}", answer.error().message);
+        }
+        const Value::List& groups = Doc(*answer)["Groups"].list();
+        context_.ui().section("Placement");
+        if (groups.empty()) {
+            context_.line("Nothing waits for a place.");
+        }
+        for (const Value& group : groups) {
+            for (const Value& sentence : Doc(group)["Sentences"].list()) {
+                context_.ui().line(Doc(sentence).text());
+            }
+        }
+        return 0;
+    }
+
     std::string id() const { return job_["ID"].text(); }
 
     Context& context_;
@@ -371,6 +393,10 @@ Command job_status_command() {
             std::vector<FlagSpec>{
                 {.name = "short", .kind = FlagKind::Bool, .help = "Only the job itself."},
                 {.name = "evals", .kind = FlagKind::Bool, .help = "Show the evaluations as well."},
+                {.name = "explain",
+                 .kind = FlagKind::Bool,
+                 .help = "Say why groups wait for a place: what removed how many nodes, and the "
+                         "smallest change that would help."},
                 {.name = "all-allocs",
                  .kind = FlagKind::Bool,
                  .help = "Show the allocations of earlier jobs of that id as well."},
