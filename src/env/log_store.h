@@ -68,6 +68,9 @@ public:
     virtual void compact(Index through, Ticket ticket) = 0;
     /// Forgets the whole log and begins after `through` (a snapshot was installed).
     virtual void reset(Index through, Term term, Ticket ticket) = 0;
+    /// Damage that recover() reported has been made good by the other servers: it is not reported
+    /// again.
+    virtual void forget_damage(Ticket ticket) = 0;
     /// Called once, first. Errors: Corruption when the directory cannot be read at all.
     virtual Result<Recovered> recover() = 0;
 };

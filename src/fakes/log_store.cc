@@ -1,7 +1,9 @@
 #include "fakes/log_store.h"
 
 #include "base/check.h"
+#include "raft/planted.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace nl::fakes {
@@ -96,6 +98,14 @@ Result<env::Recovered> LogStore::recover() {
 std::vector<env::Completion> LogStore::complete(std::size_t count) {
     std::vector<env::Completion> out;
     for (; count > 0 && !pending_.empty(); --count) {
+        if (full_ && NL_PLANTED(full_disk_counts)) {
+            out.push_back({.ticket = pending_.front().ticket, .result = {}});
+            pending_.pop_front();
+            continue;
+        }
+        if (full_) {
+            break;
+        }
         if (failure_) {
             out.push_back({.ticket = pending_.front().ticket, .result = std::unexpected(*failure_)}
             );
@@ -109,7 +119,7 @@ std::vector<env::Completion> LogStore::complete(std::size_t count) {
 }
 
 void LogStore::crash(std::size_t survivors) {
-    if (!failure_) {
+    if (!failure_ && !full_) {
         static_cast<void>(complete(survivors));
     }
     pending_.clear();
@@ -126,10 +136,23 @@ bool LogStore::rot(Index index) {
     return true;
 }
 
+bool LogStore::swap(Index one, Index other) {
+    if (one == other || std::min(one, other) < first() || std::max(one, other) > last()) {
+        return false;
+    }
+    const auto record = [this](Index index) -> env::LogRecord& {
+        return durable_.records[static_cast<std::size_t>(index - durable_.base) - 1];
+    };
+    std::swap(record(one).data, record(other).data);
+    std::swap(record(one).term, record(other).term);
+    return true;
+}
+
 void LogStore::wipe() {
     pending_.clear();
     durable_ = Content{};
     view_ = Content{};
+    full_ = false;
 }
 
 }  // namespace nl::fakes

@@ -1,6 +1,7 @@
 #pragma once
 // An env::LogStore in memory with the faults of a disk: writes end when the test says so, a crash
-// forgets what had not ended, a record may rot, and a write may fail. It outlives the "process"
+// forgets what had not ended, a record may rot or change places with another, a write may
+// fail, and the disk may be full. It outlives the "process"
 // that uses it: crash() and then recover() by the next one.
 
 #include "env/log_store.h"
@@ -12,13 +13,15 @@
 
 namespace nl::fakes {
 
-class LogStore final : public env::LogStore {
+class LogStore : public env::LogStore {
 public:
     void append(env::LogBatch batch, Ticket ticket) override;
     Result<std::vector<env::LogRecord>> read(Index first, Index last, std::size_t max_bytes)
         override;
     void compact(Index through, Ticket ticket) override;
     void reset(Index through, Term term, Ticket ticket) override;
+    /// It reports none: storage::Log finds rotten records itself.
+    void forget_damage(Ticket ticket) override { append({}, ticket); }
     Result<env::Recovered> recover() override;
 
     /// Writes that have not ended.
@@ -32,6 +35,12 @@ public:
     void fail_with(Error error) { failure_ = std::move(error); }
     /// A bit of a durable record flips. False if there is no such record.
     bool rot(Index index);
+    /// Two durable records change places, as after a misdirected write. False if there are no two
+    /// such records.
+    bool swap(Index one, Index other);
+    /// No write ends until there is room again; nothing is lost.
+    void set_full(bool full) { full_ = full; }
+    bool is_full() const { return full_; }
     /// Everything is gone, as with a new disk.
     void wipe();
     Index first() const { return durable_.base.next(); }
@@ -61,6 +70,7 @@ private:
     Content view_;
     std::deque<Operation> pending_;
     std::optional<Error> failure_;
+    bool full_{false};
 };
 
 }  // namespace nl::fakes

@@ -1,11 +1,25 @@
 #include "fakes/network.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace nl::fakes {
 
+namespace {
+
+/// Messages a clogged link holds; more are lost.
+constexpr std::size_t kCloggedMax = 512;
+
+}  // namespace
+
 void Network::send(Delivery delivery) {
     if (cut_.contains({delivery.from, delivery.to})) {
+        return;
+    }
+    if (const auto clog = clogged_.find({delivery.from, delivery.to}); clog != clogged_.end()) {
+        if (clog->second.size() < kCloggedMax) {
+            clog->second.push_back(std::move(delivery));
+        }
         return;
     }
     const auto percent = [this](int p) {
@@ -22,6 +36,27 @@ void Network::send(Delivery delivery) {
             nanoseconds(rng_.between(faults_.delay_min.ns, std::max(longest, faults_.delay_min).ns)
             );
         queue_.push({.due = now_ + delay, .order = ++order_, .delivery = delivery});
+    }
+    if (percent(faults_.replay_percent)) {
+        const Duration late = nanoseconds(rng_.between(0, faults_.replay_max.ns));
+        queue_.push({.due = now_ + late, .order = ++order_, .delivery = std::move(delivery)});
+    }
+}
+
+void Network::unclog(ServerId from, ServerId to) {
+    auto clog = clogged_.extract({from, to});
+    if (clog.empty()) {
+        return;
+    }
+    for (Delivery& delivery : clog.mapped()) {
+        send(std::move(delivery));
+    }
+}
+
+void Network::unclog_all() {
+    while (!clogged_.empty()) {
+        const auto link = clogged_.begin()->first;
+        unclog(link.first, link.second);
     }
 }
 

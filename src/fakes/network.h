@@ -1,12 +1,13 @@
 #pragma once
-// A network in virtual time between servers: it delays, loses, doubles, reorders and parts, by a
-// seed. Best effort like env::Transport; `Port` is that interface for one server. The owner takes
+// A network in virtual time between servers: it delays, loses, doubles, replays, reorders, clogs and
+// parts, by a seed. Best effort like env::Transport; `Port` is that interface for one server. The owner takes
 // out what is due.
 
 #include "base/rng.h"
 #include "base/time.h"
 #include "env/transport.h"
 
+#include <map>
 #include <optional>
 #include <queue>
 #include <set>
@@ -23,6 +24,9 @@ struct NetworkFaults {
     Duration delay_max = milliseconds(1);
     /// One message in a hundred may take this long.
     Duration delay_rare = milliseconds(1);
+    /// A message delivered already comes once more, up to this much later.
+    int replay_percent{0};
+    Duration replay_max = seconds(2);
 };
 
 struct Delivery {
@@ -47,6 +51,10 @@ public:
     void mend(ServerId from, ServerId to) { cut_.erase({from, to}); }
     void heal() { cut_.clear(); }
     std::size_t cuts() const { return cut_.size(); }
+    /// What one sends the other waits, without being lost, until unclog().
+    void clog(ServerId from, ServerId to) { clogged_.try_emplace({from, to}); }
+    void unclog(ServerId from, ServerId to);
+    void unclog_all();
 
 private:
     struct Flight {
@@ -64,6 +72,7 @@ private:
     std::uint64_t order_{0};
     std::priority_queue<Flight> queue_;
     std::set<std::pair<ServerId, ServerId>> cut_;
+    std::map<std::pair<ServerId, ServerId>, std::vector<Delivery>> clogged_;
 };
 
 /// One server's way into the network.

@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace nl::fakes {
 
@@ -22,9 +24,12 @@ public:
     }
     /// Damaged ones are skipped, as a real store does after checking them.
     Result<std::optional<env::SnapshotMeta>> latest() override {
-        auto newest = store_.latest();
-        if (newest && *newest && rotten_.contains((*newest)->index)) {
-            return fail(ErrorCode::Corruption, "the snapshot at {} is damaged", (*newest)->index);
+        std::optional<env::SnapshotMeta> newest;
+        for (const Index index : store_.indexes()) {
+            if (!rotten_.contains(index)) {
+                NL_TRY(const auto reader, store_.open(index));
+                newest = reader->meta();
+            }
         }
         return newest;
     }
@@ -36,6 +41,7 @@ public:
     }
     Result<void> prune(std::size_t keep) override { return store_.prune(keep); }
 
+    std::vector<Index> indexes() const { return store_.indexes(); }
     void fail_next(Error error) { failure_ = std::move(error); }
     void rot(Index index) { rotten_.insert(index); }
     void wipe() {

@@ -2,6 +2,7 @@
 #include "raft/core.h"
 
 #include "base/check.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 
@@ -69,7 +70,7 @@ Core::Core(Options options, Rng rng, HardState hard, LogStart start, Instant now
         hard_.repair_term = hard_.term;
     }
     maybe_end_repair();
-    if (hard_.term > Term{0}) {
+    if (hard_.term > Term{0} && !NL_PLANTED(lease_forgotten)) {
         // A leader may hold a lease that counts on us: after a restart we no longer know when it
         // was last heard.
         leader_contact_ = now_;
@@ -148,10 +149,11 @@ bool Core::settle_terms(const Message& m) {
             }
             case MessageKind::ReadRequest:
                 return true;
+            case MessageKind::AppendResponse:
+                return NL_PLANTED(old_answer_counts) && !m.reject;
             case MessageKind::PreVoteRequest:
             case MessageKind::PreVoteResponse:
             case MessageKind::VoteResponse:
-            case MessageKind::AppendResponse:
             case MessageKind::HeartbeatResponse:
             case MessageKind::InstallSnapshot:
             case MessageKind::TimeoutNow:
@@ -249,7 +251,9 @@ std::optional<Ready> Core::take_ready() {
     ready.append = log_.take_unwritten();
     maybe_end_repair();
     hard_.commit = commit_;
-    const bool vote_changed = hard_.term != hard_taken_.term || hard_.vote != hard_taken_.vote;
+    const bool vote_changed = (hard_.term != hard_taken_.term || hard_.vote != hard_taken_.vote) &&
+                              !(NL_PLANTED(vote_not_stored) && hard_.term > log_.last_term() &&
+                                role() == Role::Follower);
     if (vote_changed || (!ready.append.empty() && hard_ != hard_taken_)) {
         ready.hard_state = hard_;
         hard_taken_ = hard_;
@@ -343,6 +347,19 @@ void Core::maybe_end_repair() {
     }
 }
 
+void Core::set_disk_full(bool full, Instant now) {
+    advance(now);
+    if (full && !disk_full_ && role() == Role::Leader) {
+        // Another server may have room. If none has, nobody takes writes, which is the truth.
+        static_cast<void>(transfer_leadership(kNobody, now));
+    }
+    disk_full_ = full;
+    if (full && (role() == Role::PreCandidate || role() == Role::Candidate)) {
+        // A leader's first entry would find no room.
+        become_follower(hard_.term, kNobody);
+    }
+}
+
 void Core::give_up(std::string why) {
     if (role() == Role::Leader) {
         become_follower(hard_.term, kNobody);
@@ -387,6 +404,7 @@ Status Core::status() const {
     s.applied = applied_;
     s.cache_bytes = log_.cache_bytes();
     s.repairing = is_repairing();
+    s.disk_full = disk_full_;
     s.membership = log_.membership();
     s.membership_index = log_.membership_index();
     s.pending_reads = forwarded_reads_.size();

@@ -175,6 +175,8 @@ struct Ready {
 struct Payload {
     Bytes data;
     Uuid request;
+    /// What the proposer had seen committed when it first asked (Entry::born).
+    Index born;
 };
 
 struct Proposed {
@@ -183,7 +185,7 @@ struct Proposed {
     Index first;
 };
 
-enum class ProposeFault : unsigned char { NotLeader, QueueFull, Transferring, TooLarge };
+enum class ProposeFault : unsigned char { NotLeader, QueueFull, Transferring, TooLarge, DiskFull };
 
 struct ProposeError {
     ProposeFault fault{ProposeFault::NotLeader};
@@ -223,6 +225,7 @@ struct Status {
     std::size_t pending_reads{0};
     std::size_t cache_bytes{0};
     bool repairing{false};
+    bool disk_full{false};
     Instant lease_until;
     Membership membership;
     Index membership_index;
@@ -258,6 +261,11 @@ public:
 
     std::optional<Ready> take_ready();
 
+    /// The log store has no room (or has again). Meanwhile nothing new is taken into the log: as a
+    /// leader proposals are refused and leadership is offered to another, as a follower appends are
+    /// left unanswered. Votes and commits go on.
+    void set_disk_full(bool full, Instant now);
+
     void persisted(const Persistence& token, Instant now);
     void snapshot_installed(Index index, Term term);
     void applied(Index index);
@@ -271,6 +279,10 @@ public:
     /// The term of an entry; nothing if it is compacted away or beyond the end.
     std::optional<Term> term_at(Index index) const { return log_.term_at(index); }
     const Membership& membership() const { return log_.membership(); }
+    /// The log was damaged and is not whole again yet.
+    bool is_repairing() const { return hard_.repair_through > Index{0}; }
+    /// Until when reads need not ask a quorum; Instant{0} for a server that may not answer them.
+    Instant lease_until() const;
     Term term() const { return hard_.term; }
     Index commit() const { return commit_; }
     Index base() const { return log_.base(); }
@@ -333,10 +345,10 @@ private:
     void on_vote_response(const Message& m);
     void on_timeout_now(const Message& m);
     bool may_lead() const;
-    bool is_repairing() const { return hard_.repair_through > Index{0}; }
     void maybe_end_repair();
     bool leader_is_fresh() const;
     bool is_up_to_date(const Message& m) const;
+    bool may_vote_for(const Message& m) const;
     void reset_election_deadline();
     void check_quorum();
     std::size_t quorum() const { return log_.membership().voters() / 2 + 1; }
@@ -352,7 +364,7 @@ private:
     bool send_append(ServerId to, Progress& p);
     void maybe_commit();
     void maybe_leave(Leader& leader);
-    void append_entry(EntryKind kind, Bytes data, const Uuid& request);
+    void append_entry(EntryKind kind, Bytes data, const Uuid& request, Index born);
     void append_membership(const Membership& membership);
     void maybe_finish_transfer(Leader& leader);
     Progress fresh_progress() const;
@@ -423,6 +435,7 @@ private:
     RoleChange role_told_;
     std::optional<Membership> membership_told_;
     std::optional<std::string> broken_;
+    bool disk_full_{false};
 };
 
 }  // namespace nl::raft

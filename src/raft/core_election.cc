@@ -2,6 +2,7 @@
 // answers.
 #include "base/check.h"
 #include "raft/core.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,7 +12,7 @@ namespace nl::raft {
 // A server that an entry not yet committed takes the vote from may be the only one that has that
 // entry: it still stands, to bring it to its end (thesis 4.2.2).
 bool Core::may_lead() const {
-    if (is_repairing()) {
+    if (is_repairing() || disk_full_) {
         return false;
     }
     return log_.membership().is_voter(options_.self) ||
@@ -26,6 +27,9 @@ void Core::reset_election_deadline() {
 // While a leader is known to be alive nobody may be elected against it (thesis 4.2.3, 6.2); its
 // lease rests on that.
 bool Core::leader_is_fresh() const {
+    if (NL_PLANTED(vote_against_lease)) {
+        return false;
+    }
     if (role() == Role::Leader) {
         return true;  // check_quorum ends this when it is no longer so.
     }
@@ -33,7 +37,21 @@ bool Core::leader_is_fresh() const {
 }
 
 bool Core::is_up_to_date(const Message& m) const {
+    if (NL_PLANTED(vote_for_shorter_log)) {
+        return true;
+    }
+    if (NL_PLANTED(vote_by_length)) {
+        return m.index >= log_.last();
+    }
     return std::pair(m.log_term, m.index) >= std::pair(log_.last_term(), log_.last());
+}
+
+// A server whose log was damaged votes only for a log that surely has all this one may have
+// acknowledged: everything it ever acknowledged lies at or before repair_through, in a term of at
+// most repair_term.
+bool Core::may_vote_for(const Message& m) const {
+    return !is_repairing() || std::pair(m.log_term, m.index) >=
+                                  std::pair(hard_.repair_term, hard_.repair_through);
 }
 
 void Core::become_follower(Term term, ServerId leader) {
@@ -78,6 +96,9 @@ void Core::campaign(bool by_transfer) {
     hard_.vote = options_.self;
     // The next Ready carries the vote, since it has changed.
     role_ = Candidate{.votes = {}, .vote_write = write_number_ + 1};
+    if (NL_PLANTED(self_vote_before_durable)) {
+        std::get<Candidate>(role_).votes[options_.self] = true;
+    }
     reset_election_deadline();
     for (const Member& member : log_.membership().members) {
         if (member.voter && member.id != options_.self) {
@@ -85,6 +106,10 @@ void Core::campaign(bool by_transfer) {
             m.index = log_.last();
             m.log_term = log_.last_term();
             m.transfer = by_transfer;
+            if (NL_PLANTED(self_vote_before_durable)) {
+                send_now(std::move(m));
+                continue;
+            }
             send_durable(std::move(m));
         }
     }
@@ -124,7 +149,7 @@ void Core::become_leader() {
         // The founding membership came from configuration; from here on the log has it.
         append_membership(log_.membership());
     } else {
-        append_entry(EntryKind::Noop, {}, {});
+        append_entry(EntryKind::Noop, {}, {}, {});
     }
     send_heartbeats(std::get<Leader>(role_));
 }
@@ -134,18 +159,19 @@ void Core::on_vote_request(const Message& m) {
     Message answer = make(pre ? MessageKind::PreVoteResponse : MessageKind::VoteResponse, m.from);
     if (pre) {
         const bool granted =
-            m.term > hard_.term && is_up_to_date(m) && !leader_is_fresh() && !is_repairing();
+            m.term > hard_.term && is_up_to_date(m) && !leader_is_fresh() && may_vote_for(m);
         answer.reject = !granted;
         answer.term = granted ? m.term : hard_.term;
         send_now(std::move(answer));
         return;
     }
     NL_ASSERT(m.term == hard_.term);
-    const bool free = hard_.vote == kNobody || hard_.vote == m.from;
+    const bool free =
+        hard_.vote == kNobody || hard_.vote == m.from || NL_PLANTED(vote_twice);
     // A vote given before is given again, for its answer may be lost.
     const bool standing = role() == Role::Candidate || role() == Role::Leader;
     const bool granted =
-        !standing && leader_id() == kNobody && free && is_up_to_date(m) && !is_repairing();
+        !standing && leader_id() == kNobody && free && is_up_to_date(m) && may_vote_for(m);
     answer.reject = !granted;
     if (granted) {
         hard_.vote = m.from;
@@ -153,6 +179,9 @@ void Core::on_vote_request(const Message& m) {
     }
     // A vote is durable before it is visible: a restart must not let us vote twice in one term
     // (thesis 3.8).
+    if (NL_PLANTED(vote_before_durable)) {
+        return send_now(std::move(answer));
+    }
     send_durable(std::move(answer));
 }
 
@@ -227,7 +256,7 @@ void Core::maybe_finish_transfer(Leader& leader) {
     if (peer == leader.peers.end()) {
         leader.transfer_to = kNobody;
     } else if (peer->second.match == log_.last()) {
-        leader.lease_broken = true;
+        leader.lease_broken = !NL_PLANTED(lease_outlives_transfer);
         send_now(make(MessageKind::TimeoutNow, leader.transfer_to));
     }
 }

@@ -2,6 +2,7 @@
 // (6.4.1), and the heartbeat rounds both rest on.
 #include "base/check.h"
 #include "raft/core.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -60,7 +61,7 @@ void Core::send_heartbeats(Leader& leader) {
     if (leader.rounds.size() > kRoundsMax) {
         leader.rounds.pop_front();
     }
-    if (commit_ >= leader.opening) {
+    if (commit_ >= leader.opening || NL_PLANTED(read_before_opening)) {
         for (auto read = leader.reads.rbegin(); read != leader.reads.rend() && read->round == 0;
              ++read) {
             read->round = leader.round;
@@ -70,7 +71,8 @@ void Core::send_heartbeats(Leader& leader) {
     for (auto& [id, peer] : leader.peers) {
         peer.match_at_round = peer.match;
         Message m = make(MessageKind::HeartbeatRequest, id);
-        m.commit = std::min(peer.match, commit_);
+        m.commit =
+            NL_PLANTED(heartbeat_commit_unbounded) ? commit_ : std::min(peer.match, commit_);
         m.round = leader.round;
         send_now(std::move(m));
     }
@@ -78,10 +80,11 @@ void Core::send_heartbeats(Leader& leader) {
 
 // Before the first entry of its term is committed, a leader doesn't know what is committed at all.
 void Core::advance_reads(Leader& leader) {
-    if (leader.reads.empty() || commit_ < leader.opening) {
+    if (leader.reads.empty() ||
+        (commit_ < leader.opening && !NL_PLANTED(read_before_opening))) {
         return;
     }
-    if (quorum() == 1 && log_.membership().is_voter(options_.self)) {
+    if ((quorum() == 1 || NL_PLANTED(read_without_quorum)) && log_.membership().is_voter(options_.self)) {
         for (WaitingRead& read : leader.reads) {
             read.index = commit_;
             answer_read(read, Instant::max());
@@ -122,7 +125,7 @@ void Core::confirm_rounds(Leader& leader) {
     std::sort(rounds.begin(), rounds.end(), std::greater<>());
     leader.confirmed = std::max(leader.confirmed, rounds[quorum() - 1]);
     while (!leader.rounds.empty() && leader.rounds.front().number <= leader.confirmed) {
-        leader.lease_start = leader.rounds.front().sent;
+        leader.lease_start = NL_PLANTED(lease_from_answer) ? now_ : leader.rounds.front().sent;
         leader.rounds.pop_front();
     }
     while (!leader.reads.empty() && leader.reads.front().round != 0 &&
@@ -136,7 +139,20 @@ Instant Core::lease_until(const Leader& leader) const {
     if (!options_.lease_reads || leader.lease_broken || leader.confirmed == 0) {
         return Instant{0};
     }
-    return leader.lease_start + timeout_min() * (100 - options_.clock_drift_percent) / 100;
+    // Without the multiplier: servers may be set differently, and none waits for less than this.
+    return leader.lease_start +
+           options_.election_timeout_min * (100 - options_.clock_drift_percent) / 100;
+}
+
+Instant Core::lease_until() const {
+    const auto* leader = std::get_if<Leader>(&role_);
+    if (leader == nullptr || commit_ < leader->opening) {
+        return Instant{0};
+    }
+    if (quorum() == 1 && log_.membership().is_voter(options_.self)) {
+        return Instant::max();
+    }
+    return lease_until(*leader);
 }
 
 void Core::answer_read(const WaitingRead& read, Instant valid_until) {

@@ -2,6 +2,7 @@
 // are too far behind.
 #include "base/check.h"
 #include "raft/core.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -33,13 +34,14 @@ Progress Core::fresh_progress() const {
     return p;
 }
 
-void Core::append_entry(EntryKind kind, Bytes data, const Uuid& request) {
+void Core::append_entry(EntryKind kind, Bytes data, const Uuid& request, Index born) {
     log_.append({
         .index = log_.last().next(),
         .term = hard_.term,
         .kind = kind,
         .request = request,
         .data = std::move(data),
+        .born = born,
     });
 }
 
@@ -58,6 +60,11 @@ std::expected<Proposed, ProposeError> Core::propose(
             ProposeError{.fault = ProposeFault::Transferring, .leader = leader->transfer_to}
         );
     }
+    if (disk_full_) {
+        return std::unexpected(
+            ProposeError{.fault = ProposeFault::DiskFull, .leader = options_.self}
+        );
+    }
     for (const Payload& payload : payloads) {
         if (payload.data.size() > options_.entry_bytes_max) {
             return std::unexpected(
@@ -72,7 +79,7 @@ std::expected<Proposed, ProposeError> Core::propose(
     }
     const Index first = log_.last().next();
     for (const Payload& payload : payloads) {
-        append_entry(EntryKind::Command, payload.data, payload.request);
+        append_entry(EntryKind::Command, payload.data, payload.request, payload.born);
     }
     return Proposed{.term = hard_.term, .first = first};
 }
@@ -230,11 +237,11 @@ void Core::maybe_commit() {
     auto& leader = std::get<Leader>(role_);
     std::vector<Index> matches;
     for (const Member& member : log_.membership().members) {
-        if (!member.voter) {
+        if (!member.voter && !NL_PLANTED(commit_counts_learners)) {
             continue;
         }
         if (member.id == options_.self) {
-            matches.push_back(log_.stable());
+            matches.push_back(NL_PLANTED(leader_counts_unsynced) ? log_.last() : log_.stable());
         } else {
             const auto peer = leader.peers.find(member.id);
             matches.push_back(peer != leader.peers.end() ? peer->second.match : Index{0});
@@ -243,9 +250,12 @@ void Core::maybe_commit() {
     if (matches.empty()) {
         return;
     }
-    const Index reached = quorum_match(matches, quorum());
+    const std::size_t enough =
+        NL_PLANTED(commit_without_majority) && quorum() > 1 ? quorum() - 1 : quorum();
+    const Index reached = quorum_match(matches, enough);
     // Only entries of this term are committed by counting; older ones with them (thesis 3.6.2).
-    if (reached <= commit_ || log_.term_at(reached) != hard_.term) {
+    if (reached <= commit_ ||
+        (log_.term_at(reached) != hard_.term && !NL_PLANTED(commit_old_term))) {
         return;
     }
     const bool membership_too =
@@ -287,7 +297,7 @@ void Core::maybe_leave(Leader& leader) {
 
 void Core::append_membership(const Membership& membership) {
     auto& leader = std::get<Leader>(role_);
-    append_entry(EntryKind::Membership, encode(membership), {});
+    append_entry(EntryKind::Membership, encode(membership), {}, {});
     for (const Member& member : log_.membership().members) {
         if (member.id != options_.self && !leader.peers.contains(member.id)) {
             leader.peers.emplace(member.id, fresh_progress());
@@ -303,12 +313,17 @@ Result<Proposed> Core::change_membership(const Change& change, Instant now) {
     }
     // Without the first check two leaders could each count a majority of a different membership
     // (Ongaro, raft-dev, 2015).
-    if (commit_ < leader->opening) {
+    if (commit_ < leader->opening && !NL_PLANTED(change_before_opening)) {
         return fail(
             ErrorCode::Conflict, "the leader has not committed an entry of term {} yet", hard_.term
         );
     }
-    if (log_.membership_index() > commit_) {
+    if (disk_full_) {
+        return fail(
+            ErrorCode::ResourceExhausted, "the disk of server {} is full", options_.self
+        );
+    }
+    if (log_.membership_index() > commit_ && !NL_PLANTED(two_changes)) {
         return fail(
             ErrorCode::Conflict,
             "another membership change (index {}) is not committed yet",
@@ -383,7 +398,12 @@ void Core::on_append(const Message& m) {
         send_durable(std::move(answer));
         return;
     }
-    if (log_.term_at(m.index) != m.log_term) {
+    if (disk_full_ && !m.entries.empty() && m.entries.back().index > log_.last()) {
+        // Nothing more can be stored: no answer, so that the leader asks again later.
+        return;
+    }
+    const bool matches = log_.term_at(m.index) == m.log_term;
+    if (!matches && !(NL_PLANTED(append_without_match) && m.index <= log_.last())) {
         // Say where the logs may meet, so that a whole wrong term costs one round trip.
         answer.reject = true;
         answer.index = m.index;
@@ -395,6 +415,10 @@ void Core::on_append(const Message& m) {
     Index matched = m.index;
     for (const Entry& entry : m.entries) {
         const std::optional<Term> have = log_.term_at(entry.index);
+        if (NL_PLANTED(append_keeps_conflict) && have && *have != entry.term) {
+            matched = entry.index;
+            continue;
+        }
         if (have && *have != entry.term) {
             if (entry.index <= commit_) {
                 return give_up(fmt::format(
@@ -407,7 +431,9 @@ void Core::on_append(const Message& m) {
             log_.truncate_from(entry.index);
             for (Persistence& write : writing_) {
                 // What these writes hold from here on is replaced; their end must not vouch for it.
-                write.index = std::min(write.index, entry.index - 1);
+                if (!NL_PLANTED(stale_write_vouches)) {
+                    write.index = std::min(write.index, entry.index - 1);
+                }
             }
         }
         if (!have || *have != entry.term) {
@@ -415,8 +441,14 @@ void Core::on_append(const Message& m) {
         }
         matched = entry.index;
     }
+    if (NL_PLANTED(append_truncates_always) && matched < log_.last() && matched >= commit_) {
+        log_.truncate_from(matched.next());
+    }
     commit_ = std::max(commit_, std::min(m.commit, matched));
     answer.index = matched;
+    if (NL_PLANTED(ack_before_fsync)) {
+        return send_now(std::move(answer));
+    }
     send_durable(std::move(answer));
 }
 
@@ -453,7 +485,7 @@ void Core::on_heartbeat_response(const Message& m) {
     }
     Progress& p = at->second;
     p.contact = p.active = now_;
-    p.round = std::max(p.round, m.round);
+    p.round = NL_PLANTED(read_round_confused) ? leader->round : std::max(p.round, m.round);
     if (p.mode == ProgressMode::Probe && now_ - p.sent_at >= heartbeat()) {
         p.probe_sent = false;
     }
@@ -473,7 +505,7 @@ void Core::on_install_snapshot(const Message& m) {
         return;  // A leader has everything that is committed.
     }
     Message answer = make(MessageKind::AppendResponse, m.from);
-    if (m.index > commit_) {
+    if (m.index > commit_ || NL_PLANTED(snapshot_goes_back)) {
         if (log_.term_at(m.index) == m.log_term) {
             // We have it all, and only did not know that it is committed.
             commit_ = m.index;

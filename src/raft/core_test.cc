@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace nl::raft {
 namespace {
@@ -162,6 +163,46 @@ TEST(Core, AServerBeingRepairedNeitherVotesNorStandsEvenAfterARestart) {
     later.step(rest, at(501));
     static_cast<void>(later.take_ready());
     EXPECT_FALSE(later.status().repairing);
+}
+
+// Two damaged servers of three must not stop the third, whose log is whole.
+TEST(Core, ADamagedServerVotesForALogThatHasAllItMayHaveAcknowledged) {
+    for (const auto& [term, index, granted] :
+         {std::tuple(2, 7, false), std::tuple(2, 8, true), std::tuple(3, 5, true),
+          std::tuple(1, 9, false)}) {
+        LogStart start = log_of({{Index(1), Term(2)}}, 3);
+        start.repair_through = Index(8);
+        Core core = core_of({.term = Term(2)}, start);
+        Message vote = from_peer(MessageKind::VoteRequest, 7);
+        vote.index = Index(static_cast<std::uint64_t>(index));
+        vote.log_term = Term(static_cast<std::uint64_t>(term));
+        core.step(vote, at(500));
+        const auto ready = core.take_ready();
+        ASSERT_TRUE(ready && !ready->send_durable.empty());
+        EXPECT_EQ(ready->send_durable[0].message.reject, !granted) << term << " " << index;
+    }
+}
+
+TEST(Core, AFullDiskTakesNothingNewAndStandsForNothing) {
+    Core core = core_of({.term = Term(2)}, log_of({{Index(1), Term(2)}}, 2));
+    core.set_disk_full(true, at(1));
+    core.tick(at(3000));
+    EXPECT_EQ(core.status().role, Role::Follower);
+    Message m = from_peer(MessageKind::AppendRequest, 2);
+    m.index = Index(2);
+    m.log_term = Term(2);
+    m.entries = {command(3, 2)};
+    core.step(m, at(3001));
+    EXPECT_EQ(core.last(), Index(2));
+    // What it holds already it still acknowledges, and commits.
+    m.entries.clear();
+    m.commit = Index(2);
+    core.step(m, at(3002));
+    EXPECT_EQ(core.commit(), Index(2));
+    core.set_disk_full(false, at(3003));
+    m.entries = {command(3, 2)};
+    core.step(m, at(3004));
+    EXPECT_EQ(core.last(), Index(3));
 }
 
 TEST(Core, ALeaderCommitsNoEntryOfAnEarlierTermByCounting) {

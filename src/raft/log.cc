@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "raft/core.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -94,7 +95,8 @@ void Log::truncate_from(Index first) {
     while (!runs_.empty() && runs_.back().first >= first) {
         runs_.pop_back();
     }
-    while (memberships_.size() > 1 && memberships_.back().index >= first) {
+    while (memberships_.size() > 1 && memberships_.back().index >= first &&
+           !NL_PLANTED(change_not_undone)) {
         memberships_.pop_back();
     }
 }

@@ -69,8 +69,12 @@ struct Entry {
     /// The client's request id, by which the state applies a retried command once; nil for none.
     Uuid request;
     Bytes data;
+    /// With a request id: an index that was applied where the request was first made, before it was
+    /// made. A state that has forgotten requests from that index on refuses it, for it cannot know
+    /// whether it was applied already.
+    Index born;
 
-    NL_FIELDS(Entry, (1, index), (2, term), (3, kind), (4, request), (5, data))
+    NL_FIELDS(Entry, (1, index), (2, term), (3, kind), (4, request), (5, data), (6, born))
 };
 
 /// What must survive a restart besides the log (thesis 3.8). `commit` is a hint written along with
@@ -81,8 +85,8 @@ struct HardState {
     ServerId vote;
     Index commit;
     /// After damage to the log: the highest entry this server may have acknowledged, and the term
-    /// it was in. Until it is whole again it neither votes nor campaigns, and a restart must not
-    /// make it forget that. 0: whole.
+    /// it was in. Until it is whole again it votes only for logs that reach there and does not
+    /// campaign, and a restart must not make it forget that. 0: whole.
     Index repair_through;
     Term repair_term;
 

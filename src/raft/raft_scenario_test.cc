@@ -104,6 +104,8 @@ private:
             g.restart(id(arg(0)));
         } else if (verb == "pause") {
             g.pause(id(arg(0)), milliseconds(static_cast<std::int64_t>(number(arg(1)))));
+        } else if (verb == "full") {
+            g.set_disk_full(id(arg(0)), arg(1) != "no");
         } else if (verb == "isolate") {
             g.isolate(id(arg(0)));
         } else if (verb == "cut") {

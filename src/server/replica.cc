@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/codec.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -24,7 +25,8 @@ void AppliedPosition::advance(const Committed& entry) {
     meta_.index = entry.index;
     meta_.term = entry.term;
     meta_.size = 0;
-    if (entry.kind == raft::EntryKind::Membership) {
+    if (entry.kind == raft::EntryKind::Membership &&
+        !(NL_PLANTED(snapshot_old_membership) && !meta_.membership.empty())) {
         meta_.membership = entry.data;
     }
 }
@@ -40,6 +42,11 @@ Result<std::unique_ptr<Replica>> Replica::recover(
     NL_TRY(storage::Opened opened, checked.open(snapshot));
     if (!snapshot) {
         opened.start.base_membership = options.founding;
+    }
+    if (options.recovery) {
+        opened.start.base_membership = *options.recovery;
+        opened.start.base_membership_index = Index{0};
+        opened.start.memberships.clear();
     }
     if (!opened.damaged.empty() && opened.start.repair_through > Index{0}) {
         const raft::Membership& members = opened.start.memberships.empty()
@@ -83,6 +90,7 @@ Replica::Replica(
       receiver_(options_.raft.self, options_.stream),
       snapshot_(snapshot),
       log_begun_(opened.hard.term > Term{0}),
+      was_repairing_(core_.is_repairing()),
       compacted_(opened.start.base) {
     role_told_.term = opened.hard.term;
     if (opened.needs_reset) {
@@ -116,6 +124,7 @@ Effects Replica::on(std::vector<Event> events, Instant now) {
     drain(out);
     expire(out);
     maybe_take_snapshot(out);
+    maybe_forget_damage();
     return out;
 }
 
@@ -194,7 +203,7 @@ void Replica::handle(Inbound& event, Effects& out) {
 }
 
 void Replica::handle(LogDone& event, Effects& out) {
-    if (!event.completion.result) {
+    if (!event.completion.result && !NL_PLANTED(failed_write_counts)) {
         return stop_with(event.completion.result.error(), out);
     }
     // The store reports in the order of the calls.
@@ -224,7 +233,9 @@ void Replica::handle(Propose& event, Effects& out) {
         );
     }
     const std::size_t bytes = event.command.size();
-    const raft::Payload payload{.data = std::move(event.command), .request = event.request};
+    const raft::Payload payload{
+        .data = std::move(event.command), .request = event.request, .born = event.born
+    };
     const auto proposed = core_.propose(std::span(&payload, 1), now_);
     if (proposed) {
         return wait_for({proposed->first, proposed->term}, event.ticket);
@@ -241,6 +252,14 @@ void Replica::handle(Propose& event, Effects& out) {
             return refuse({
                 ErrorCode::Unavailable,
                 fmt::format("leadership is being handed to server {}", proposed.error().leader),
+            });
+        case raft::ProposeFault::DiskFull:
+            return refuse({
+                ErrorCode::ResourceExhausted,
+                fmt::format(
+                    "the disk of server {} is full: it takes no writes until there is room",
+                    options_.raft.self
+                ),
             });
         case raft::ProposeFault::TooLarge:
             return refuse({
@@ -290,6 +309,10 @@ void Replica::handle(TransferLeadership& event, Effects& out) {
             options_.raft.election_timeout_max * options_.raft.timeout_multiplier * 2;
         transfers_.push_back({.ticket = event.ticket, .deadline = now_ + limit});
     }
+}
+
+void Replica::handle(DiskSpace& event, Effects&) {
+    core_.set_disk_full(event.full, now_);
 }
 
 void Replica::handle(Applied& event, Effects&) {
@@ -401,9 +424,11 @@ void Replica::write(raft::Ready& ready, Effects& out) {
         return;
     }
     if (ready.install) {
-        writes_.push_back({.ticket = next_write_, .token = {}, .after = {}});
-        log_.reset(ready.install->index, ready.install->term, next_write_);
-        ++next_write_;
+        if (!NL_PLANTED(snapshot_keeps_log)) {
+            writes_.push_back({.ticket = next_write_, .token = {}, .after = {}});
+            log_.reset(ready.install->index, ready.install->term, next_write_);
+            ++next_write_;
+        }
         begin_install(*ready.install, out);
     }
     if (ready.hard_state || !ready.append.empty()) {
@@ -489,7 +514,7 @@ void Replica::hand_out(std::vector<raft::Entry> entries, Effects& out) {
         for (auto at = waiting_.lower_bound({entry.index, Term{0}});
              at != waiting_.end() && at->first.first == entry.index;) {
             Result<Index> result = entry.index;
-            if (at->first.second == entry.term) {
+            if (at->first.second == entry.term || NL_PLANTED(answers_by_index)) {
                 ticket = at->second.ticket;
             } else {
                 result = std::unexpected(not_leader());
@@ -502,6 +527,7 @@ void Replica::hand_out(std::vector<raft::Entry> entries, Effects& out) {
             .term = entry.term,
             .kind = entry.kind,
             .request = entry.request,
+            .born = entry.born,
             .data = std::move(entry.data),
             .ticket = ticket,
         });
@@ -554,7 +580,7 @@ void Replica::expire(Effects& out) {
             out.results.push_back({
                 .ticket = at->second.ticket,
                 .result = fail(
-                    ErrorCode::Timeout,
+                    NL_PLANTED(unsure_is_refused) ? ErrorCode::NotLeader : ErrorCode::Timeout,
                     "not committed within {}; it may be later",
                     to_string(options_.commit_deadline)
                 ),
@@ -598,7 +624,8 @@ void Replica::maybe_take_snapshot(Effects& out) {
 }
 
 void Replica::compact() {
-    const Index covered = snapshot_->index;
+    const Index covered =
+        NL_PLANTED(compacts_too_far) ? core_.status().applied : snapshot_->index;
     if (covered.value <= options_.trailing_entries) {
         return;
     }
@@ -607,6 +634,14 @@ void Replica::compact() {
         compacted_ = core_.base();
         writes_.push_back({.ticket = next_write_, .token = {}, .after = {}});
         log_.compact(compacted_, next_write_);
+        ++next_write_;
+    }
+}
+
+void Replica::maybe_forget_damage() {
+    if (std::exchange(was_repairing_, core_.is_repairing()) && !was_repairing_ && !fatal_) {
+        writes_.push_back({.ticket = next_write_, .token = {}, .after = {}});
+        log_.forget_damage(next_write_);
         ++next_write_;
     }
 }

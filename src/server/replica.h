@@ -47,6 +47,10 @@ struct ReplicaOptions {
     /// neither log nor snapshot holds one. Empty for a server that waits to be added to a cluster.
     /// A sole voter becomes leader at once.
     raft::Membership founding;
+    /// Recovery from a lost quorum: this membership counts in place of whatever log and snapshot
+    /// hold, until the first leader writes it into the log. The operator's word that the other
+    /// servers are gone for good; the same on every server that is left.
+    std::optional<raft::Membership> recovery;
     /// A proposal not committed within this ends in Timeout; it may still be committed later.
     Duration commit_deadline = seconds(5);
     /// A snapshot is due when the log's bytes since the last one exceed the larger of this and the
@@ -75,8 +79,12 @@ struct LogDone {
 struct Propose {
     Ticket ticket;
     Bytes command;
-    /// For retries: the state applies commands with the same non-nil request once.
+    /// For retries: commands with the same non-nil request are applied once
+    /// (server/request_window.h).
     Uuid request;
+    /// With a request: an index that was applied where it was first made, before it was made; the
+    /// same for every retry.
+    Index born;
 };
 /// A linearizable read. Ends in exactly one ReadResult. Works on followers too (they ask the
 /// leader).
@@ -93,6 +101,11 @@ struct ChangeMembership {
 struct TransferLeadership {
     Ticket ticket;
     ServerId to;
+};
+/// The log store has no room for more, or has again. Meanwhile it keeps what it was given and
+/// completes it when there is room; new proposals are refused.
+struct DiskSpace {
+    bool full{false};
 };
 /// The state machine has applied everything up to here.
 struct Applied {
@@ -118,6 +131,7 @@ using Event = std::variant<
     Read,
     ChangeMembership,
     TransferLeadership,
+    DiskSpace,
     Applied,
     SnapshotSaved,
     SnapshotInstalled,
@@ -139,6 +153,7 @@ struct Committed {
     Term term;
     raft::EntryKind kind{raft::EntryKind::Noop};
     Uuid request;
+    Index born;
     Bytes data;
     /// The proposal of this server it came from, so that the applier can answer it with the outcome
     /// of applying.
@@ -147,7 +162,7 @@ struct Committed {
 
 /// Success means committed, at this index; the proposer sees its effect once the state has applied
 /// it. Errors: NotLeader (surely not committed: send it to the leader, Replica::leader()),
-/// ResourceExhausted (queue full; surely not committed), Unavailable (leadership is being handed
+/// ResourceExhausted (queue or disk full; surely not committed), Unavailable (leadership is being handed
 /// over; surely not committed), TooLarge, Timeout (outcome unknown), Conflict and InvalidArgument
 /// (membership changes).
 struct ProposalResult {
@@ -247,6 +262,10 @@ public:
     ServerId leader() const { return role_told_.leader; }
     bool is_leader() const { return role_told_.role == raft::Role::Leader; }
     const raft::Membership& membership() const { return core_.membership(); }
+    /// See raft::Core::lease_until.
+    Instant lease_until() const { return core_.lease_until(); }
+    /// Nothing if it is compacted away or beyond the end.
+    std::optional<Term> term_at(Index index) const { return core_.term_at(index); }
     /// Entries as the log holds them, for operators: at most `count_max`, from `first` on.
     /// Errors: NotFound (compacted away or beyond the end), Corruption.
     Result<std::vector<raft::Entry>> entries(Index first, std::size_t count_max);
@@ -280,6 +299,7 @@ private:
     void handle(Read& event, Effects& out);
     void handle(ChangeMembership& event, Effects& out);
     void handle(TransferLeadership& event, Effects& out);
+    void handle(DiskSpace& event, Effects& out);
     void handle(Applied& event, Effects& out);
     void handle(SnapshotSaved& event, Effects& out);
     void handle(SnapshotInstalled& event, Effects& out);
@@ -299,6 +319,7 @@ private:
     void expire(Effects& out);
     void maybe_take_snapshot(Effects& out);
     void compact();
+    void maybe_forget_damage();
     void collect(SnapshotOutput& from, Effects& out);
     void settle_streams(Effects& out);
     void stop_with(Error error, Effects& out);
@@ -326,6 +347,7 @@ private:
     /// Term and vote are durable. Before that no snapshot is stored: one without a log would look
     /// like a lost log.
     bool log_begun_{false};
+    bool was_repairing_{false};
     std::optional<env::SnapshotMeta> installing_;
     Index compacted_;
     std::uint64_t log_bytes_since_snapshot_{0};

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/codec.h"
+#include "raft/planted.h"
 
 #include <algorithm>
 #include <utility>
@@ -18,8 +19,9 @@ struct RecordBody {
     raft::EntryKind kind{raft::EntryKind::Noop};
     Uuid request;
     Bytes data;
+    Index born;
 
-    NL_FIELDS(RecordBody, (1, kind), (2, request), (3, data))
+    NL_FIELDS(RecordBody, (1, kind), (2, request), (3, data), (4, born))
 };
 
 struct HardStateBody {
@@ -59,8 +61,8 @@ std::uint32_t get_u32(BytesView in) {
 std::uint32_t checksum(Index index, Term term, BytesView body) {
     Bytes position;
     codec::Writer w(position);
-    w.fixed64(index.value);
-    w.fixed64(term.value);
+    w.fixed64(NL_PLANTED(checksum_without_place) ? 0 : index.value);
+    w.fixed64(NL_PLANTED(checksum_without_place) ? 0 : term.value);
     return crc32c(body, crc32c(position));
 }
 
@@ -85,7 +87,7 @@ std::expected<BytesView, std::string> unseal(Index index, Term term, BytesView b
         );
     }
     const BytesView body = bytes.substr(kHeaderBytes);
-    if (get_u32(bytes.substr(1)) != checksum(index, term, body)) {
+    if (get_u32(bytes.substr(1)) != checksum(index, term, body) && !NL_PLANTED(checksum_ignored)) {
         return std::unexpected("does not match its checksum");
     }
     return body;
@@ -94,7 +96,9 @@ std::expected<BytesView, std::string> unseal(Index index, Term term, BytesView b
 }  // namespace
 
 Bytes encode_record(const raft::Entry& entry) {
-    const RecordBody body{.kind = entry.kind, .request = entry.request, .data = entry.data};
+    const RecordBody body{
+        .kind = entry.kind, .request = entry.request, .data = entry.data, .born = entry.born
+    };
     return seal(entry.index, entry.term, encode(body));
 }
 
@@ -118,6 +122,7 @@ Result<raft::Entry> decode_record(const env::LogRecord& record) {
         .kind = parsed->kind,
         .request = parsed->request,
         .data = std::move(parsed->data),
+        .born = parsed->born,
     };
 }
 
@@ -127,7 +132,8 @@ Bytes encode_hard_state(const StoredHardState& stored) {
         .vote = stored.hard.vote,
         .commit = stored.hard.commit,
         .sequence = stored.sequence,
-        .repair_through = stored.hard.repair_through,
+        .repair_through =
+            NL_PLANTED(repair_forgotten) ? Index{0} : stored.hard.repair_through,
         .repair_term = stored.hard.repair_term,
     };
     return seal({}, {}, encode(body));
@@ -355,7 +361,7 @@ Result<Opened> Log::open(const std::optional<env::SnapshotMeta>& snapshot) {
         );
     }
     for (const env::DamagedRange& range : opened.damaged) {
-        if (range.last > opened.start.applied) {
+        if (range.last > opened.start.applied && !NL_PLANTED(damage_is_torn_tail)) {
             opened.start.repair_through = std::max(opened.start.repair_through, range.last);
         }
     }

@@ -67,6 +67,7 @@ public:
     );
     /// Entries first..last as far as they fit, at least one. Errors: Corruption, NotFound.
     Result<std::vector<raft::Entry>> read(Index first, Index last, std::size_t bytes_max) const;
+    void forget_damage(Ticket ticket) { store_->forget_damage(ticket); }
     void compact(Index through, Ticket ticket) { store_->compact(through, ticket); }
     void reset(Index through, Term term, Ticket ticket) { store_->reset(through, term, ticket); }
 

@@ -25,6 +25,7 @@ public:
         override;
     void compact(Index through, Ticket ticket) override;
     void reset(Index through, Term term, Ticket ticket) override;
+    void forget_damage(Ticket ticket) override { on_completion_({.ticket = ticket, .result = {}}); }
     Result<env::Recovered> recover() override;
 
 private:

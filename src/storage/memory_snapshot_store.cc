@@ -69,4 +69,12 @@ Result<void> MemorySnapshotStore::prune(std::size_t keep) {
     return {};
 }
 
+std::vector<Index> MemorySnapshotStore::indexes() const {
+    std::vector<Index> out;
+    for (const auto& [index, stored] : snapshots_) {
+        out.push_back(index);
+    }
+    return out;
+}
+
 }  // namespace nl::storage

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace nl::storage {
 
@@ -22,6 +23,8 @@ public:
     Result<std::optional<env::SnapshotMeta>> latest() override;
     Result<std::unique_ptr<env::SnapshotReader>> open(Index index) override;
     Result<void> prune(std::size_t keep) override;
+    /// Of every snapshot, rising.
+    std::vector<Index> indexes() const;
 
 private:
     class Writer;

@@ -122,7 +122,7 @@ public:
     }
     std::string propose(ServerId id, std::string data) {
         Node& node = nodes_.at(id);
-        const Payload payload{.data = data, .request = {}};
+        const Payload payload{.data = data, .request = {}, .born = {}};
         const auto proposed = node.core->propose(std::span(&payload, 1), now_);
         if (!proposed) {
             switch (proposed.error().fault) {
@@ -136,6 +136,8 @@ public:
                     return "refused: transferring";
                 case ProposeFault::TooLarge:
                     return "refused: too large";
+                case ProposeFault::DiskFull:
+                    return "refused: disk full";
             }
         }
         node.proposed[{proposed->first, proposed->term}] = std::move(data);
@@ -188,6 +190,11 @@ public:
     }
     void pause(ServerId id, Duration span) { nodes_.at(id).paused_until = now_ + span; }
     void cut(ServerId from, ServerId to) { cut_.insert({from, to}); }
+    void set_disk_full(ServerId id, bool full) {
+        Node& node = nodes_.at(id);
+        node.core->set_disk_full(full, now_);
+        flush(node);
+    }
     void isolate(ServerId id) {
         for (const auto& [other, node] : nodes_) {
             cut(id, other);
