@@ -6,6 +6,9 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace nl::io {
@@ -19,11 +22,17 @@ struct Overloaded : Ts... {
 
 /// What one record costs in memory besides its data, roughly.
 constexpr std::size_t kRecordOverhead = 64;
+/// Between two looks at a disk that was full.
+constexpr std::chrono::milliseconds kSpaceInterval{200};
+/// Opening the database anew reads all of it, so it is not tried before there is this much room.
+constexpr std::uint64_t kRoomToTry = 8 << 20;
 
 }  // namespace
 
-RocksDbLogStore::RocksDbLogStore(Options options, OnCompletion on_completion)
-    : options_(std::move(options)), on_completion_(std::move(on_completion)) {}
+RocksDbLogStore::RocksDbLogStore(Options options, OnCompletion on_completion, OnSpace on_space)
+    : options_(std::move(options)),
+      on_completion_(std::move(on_completion)),
+      on_space_(std::move(on_space)) {}
 
 RocksDbLogStore::~RocksDbLogStore() {
     {
@@ -39,7 +48,7 @@ RocksDbLogStore::~RocksDbLogStore() {
 Result<env::Recovered> RocksDbLogStore::recover() {
     NL_ASSERT(!database_);
     env::Recovered recovered;
-    NL_TRY(database_, LogDatabase::open(options_.directory, recovered));
+    NL_TRY(database_, LogDatabase::open(options_.directory, recovered, options_.env));
     first_ = recovered.first;
     last_ = recovered.last;
     writer_ = std::thread([this] { write_loop(); });
@@ -99,6 +108,10 @@ Result<std::vector<env::LogRecord>> RocksDbLogStore::read(
     std::size_t bytes = 0;
     const Index on_disk = waiting.empty() ? last : waiting.front()->index - 1;
     if (first <= on_disk) {
+        const std::lock_guard lock(database_mutex_);
+        if (!database_) {
+            return fail(ErrorCode::Unavailable, "the log waits for room on its disk");
+        }
         NL_TRY(records, database_->read(first, on_disk, max_bytes));
         if (records.back().index < on_disk) {
             return records;
@@ -146,7 +159,7 @@ void RocksDbLogStore::forget_damage(Ticket ticket) {
 }
 
 void RocksDbLogStore::enqueue(Job job) {
-    NL_ASSERT(database_);
+    NL_ASSERT(writer_.joinable());
     std::unique_lock lock(mutex_);
     room_.wait(lock, [&] { return queued_bytes_ < kQueuedBytesMax; });
     queued_bytes_ += job.bytes;
@@ -160,7 +173,14 @@ void RocksDbLogStore::write_loop() {
         std::size_t bytes = 0;
         {
             std::unique_lock lock(mutex_);
-            work_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+            const auto has_work = [&] { return stopping_ || !queue_.empty(); };
+            if (!full_) {
+                work_.wait(lock, has_work);
+            } else if (!work_.wait_for(lock, kSpaceInterval, has_work)) {
+                lock.unlock();
+                look_at_space();
+                continue;
+            }
             if (queue_.empty()) {
                 return;
             }
@@ -171,7 +191,8 @@ void RocksDbLogStore::write_loop() {
                 queue_.pop_front();
             }
         }
-        Result<void> result = failure_ ? std::unexpected(*failure_) : write(jobs);
+        Result<void> result =
+            failure_ ? std::unexpected(*failure_) : write_when_there_is_room(jobs);
         if (!result && !failure_) {
             failure_ = result.error();
         }
@@ -199,10 +220,86 @@ void RocksDbLogStore::write_loop() {
             on_completion_({job.ticket, result});
         }
         jobs.clear();
+        if (result) {
+            look_at_space();
+        }
     }
 }
 
+void RocksDbLogStore::tell_space(bool full) {
+    if (std::exchange(full_, full) != full && on_space_) {
+        on_space_(full);
+    }
+}
+
+bool RocksDbLogStore::is_free(std::uint64_t bytes) const {
+    std::error_code error;
+    const auto space = std::filesystem::space(options_.directory, error);
+    return error || space.available >= bytes;
+}
+
+void RocksDbLogStore::look_at_space() {
+    // Once full, twice the reserve must be free, so that it does not change with every write.
+    tell_space(!is_free(options_.reserve_bytes * (full_ ? 2 : 1)));
+}
+
+Result<void> RocksDbLogStore::write_when_there_is_room(const std::vector<Job>& jobs) {
+    Result<void> result = write(jobs);
+    while (!result && result.error().code == ErrorCode::ResourceExhausted) {
+        tell_space(true);
+        {
+            std::unique_lock lock(mutex_);
+            if (work_.wait_for(lock, kSpaceInterval, [&] { return stopping_; })) {
+                return result;
+            }
+        }
+        if (options_.reserve_bytes > 0 && !is_free(kRoomToTry)) {
+            continue;
+        }
+        // RocksDB does not go on after a failed write; what it holds on disk is known only by
+        // reading it again.
+        const auto done = reopen(jobs);
+        if (!done) {
+            result = std::unexpected(done.error());
+        } else {
+            result = *done ? Result<void>() : write(jobs);
+        }
+    }
+    return result;
+}
+
+// Whether the batch that found no room is on disk after all.
+Result<bool> RocksDbLogStore::reopen(const std::vector<Job>& jobs) {
+    const std::lock_guard lock(database_mutex_);
+    if (database_) {
+        known_link_ = std::make_unique<LogLink>(database_->link());
+        database_.reset();
+    }
+    env::Recovered recovered;
+    auto opened = LogDatabase::open(options_.directory, recovered, options_.env);
+    if (!opened) {
+        return std::unexpected(opened.error());
+    }
+    const LogLink& link = (*opened)->link();
+    const bool same = link.sequence == known_link_->sequence &&
+                      link.checksum == known_link_->checksum;
+    const bool one_more = link.sequence == known_link_->sequence + 1 &&
+                          link.previous == known_link_->checksum;
+    if (!recovered.damaged.empty() || !(same || one_more) || jobs.empty()) {
+        return fail(
+            ErrorCode::Corruption,
+            "the log in \"{}\" does not hold what was written before the disk was full",
+            options_.directory
+        );
+    }
+    database_ = std::move(*opened);
+    return one_more;
+}
+
 Result<void> RocksDbLogStore::write(const std::vector<Job>& jobs) {
+    if (!database_) {
+        return fail(ErrorCode::ResourceExhausted, "the log is not open: its disk is full");
+    }
     LogDatabase::Batch batch(*database_);
     for (const Job& job : jobs) {
         std::visit(

@@ -4,7 +4,9 @@
 // appends share one fdatasync. Order of calls: open, recover, then the rest, all from one owner.
 // Every batch carries a sequence number and the checksum of the batch before it, and every entry
 // its own checksum: a batch that is lost in the middle, and a flipped bit, are found by recover()
-// and read(), never skipped. After a failed write nothing more is written: the node has to stop.
+// and read(), never skipped. After a failed write or fsync nothing more is written: the node has to
+// stop. A full disk is no failure: the database is opened anew, which shows what is on disk, and the
+// rest is written when there is room.
 // Layout: docs/formats/log_store.md.
 
 #include "env/log_store.h"
@@ -23,9 +25,14 @@
 #include <variant>
 #include <vector>
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace nl::io {
 
 class LogDatabase;
+struct LogLink;
 
 class RocksDbLogStore final : public env::LogStore {
 public:
@@ -33,9 +40,19 @@ public:
     /// block (post it to the owner's loop).
     using OnCompletion = std::function<void(env::Completion)>;
 
+    /// Called on the writer thread: true when the disk has no room, false when it has again. What
+    /// was appended meanwhile waits and is written then; nothing is lost or reordered.
+    using OnSpace = std::function<void(bool full)>;
+
     struct Options {
         /// Made if it is not there. Belongs to this store alone.
         std::string directory;
+        /// With less than this free the disk counts as full, so that what is under way (votes,
+        /// the end of what was accepted, RocksDB's own files) still has room. 0: only when a write
+        /// finds none.
+        std::uint64_t reserve_bytes{32 << 20};
+        /// RocksDB's way to the files; null is the system's. Must outlive the store.
+        rocksdb::Env* env{nullptr};
     };
 
     /// append() waits when this much is queued; Raft's own bounds keep it far below.
@@ -43,7 +60,7 @@ public:
     /// One RocksDB batch takes no more than this, so that a long queue shows its progress.
     static constexpr std::size_t kBatchBytesMax = 16 * 1024 * 1024;
 
-    RocksDbLogStore(Options options, OnCompletion on_completion);
+    RocksDbLogStore(Options options, OnCompletion on_completion, OnSpace on_space = nullptr);
     /// Writes what is queued, then closes.
     ~RocksDbLogStore() override;
 
@@ -59,8 +76,7 @@ public:
     /// disk refuses.
     Result<env::Recovered> recover() override;
 
-    /// Clears the damage that recover() reports: the server has been refilled by the others.
-    void forget_damage(Ticket ticket);
+    void forget_damage(Ticket ticket) override;
 
 private:
     struct Append {
@@ -90,10 +106,20 @@ private:
     void enqueue(Job job);
     void write_loop();
     Result<void> write(const std::vector<Job>& jobs);
+    Result<void> write_when_there_is_room(const std::vector<Job>& jobs);
+    Result<bool> reopen(const std::vector<Job>& jobs);
+    bool is_free(std::uint64_t bytes) const;
+    void look_at_space();
+    void tell_space(bool full);
 
     Options options_;
     OnCompletion on_completion_;
+    OnSpace on_space_;
+    /// Held by readers, and by the writer while it opens the database anew.
+    mutable std::mutex database_mutex_;
     std::unique_ptr<LogDatabase> database_;
+    /// The last batch that surely is on disk; set while the database is opened anew.
+    std::unique_ptr<LogLink> known_link_;
 
     // The owner's view, which runs ahead of the disk.
     Index first_{1};
@@ -110,6 +136,7 @@ private:
     bool stopping_{false};
     /// Writer's own: why nothing is written any more.
     std::optional<Error> failure_;
+    bool full_{false};
     std::thread writer_;
 };
 

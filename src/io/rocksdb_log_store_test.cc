@@ -53,6 +53,10 @@ public:
         store_.reset(Index(through), Term(term), ++ticket_);
         return ticket_;
     }
+    Ticket forget_damage() {
+        store_.forget_damage(++ticket_);
+        return ticket_;
+    }
     /// Waits until all that was asked for has ended well.
     void settle() {
         std::unique_lock lock(mutex_);
@@ -333,7 +337,55 @@ TEST(RocksDbLogStore, AWriteCutOffAtTheEndIsDropped) {
     }
 }
 
-TEST(RocksDbLogStore, AMissingWriteAheadLogIsFound) {
+// What is behind the damage counts: how far this server may have acknowledged, and its newest vote.
+TEST(RocksDbLogStore, BehindDamageTheExtentAndTheNewestVoteAreFound) {
+    const TempDir dir;
+    const std::string path = dir.path() + "/log";
+    {
+        Store store(path);
+        store.open();
+        store.hard_state("term 1");
+        for (std::uint64_t i = 1; i <= 50; ++i) {
+            store.append(i, i, 1);
+            store.settle();
+        }
+        store.hard_state("term 7, voted");
+        store.settle();
+    }
+    flip(find_in_wal(path, "entry-20-1-"));
+    Store store(path);
+    const env::Recovered recovered = store.open();
+    EXPECT_EQ(recovered.last, Index(19));
+    EXPECT_EQ(recovered.hard_state, "term 7, voted");
+    ASSERT_EQ(recovered.damaged.size(), 1U);
+    EXPECT_EQ(recovered.damaged[0].last, Index(50));
+}
+
+TEST(RocksDbLogStore, DamageThatWasMadeGoodIsForgotten) {
+    const TempDir dir;
+    const std::string path = dir.path() + "/log";
+    {
+        Store store(path);
+        store.open();
+        store.hard_state("term 1");
+        for (std::uint64_t i = 1; i <= 50; ++i) {
+            store.append(i, i, 1);
+            store.settle();
+        }
+    }
+    flip(find_in_wal(path, "entry-20-1-"));
+    {
+        Store store(path);
+        ASSERT_FALSE(store.open().damaged.empty());
+        store.forget_damage();
+        store.settle();
+    }
+    Store store(path);
+    EXPECT_TRUE(store.open().damaged.empty());
+}
+
+// Without its newest part nobody knows what this server voted for: it must not take part.
+TEST(RocksDbLogStore, ALogThatLostItsNewestPartIsRefused) {
     const TempDir dir;
     for (std::uint64_t openings = 1; openings <= 3; ++openings) {
         const std::string path = fmt::format("{}/log-{}", dir.path(), openings);
@@ -341,20 +393,21 @@ TEST(RocksDbLogStore, AMissingWriteAheadLogIsFound) {
         for (std::uint64_t i = 1; i <= openings; ++i) {
             Store store(path);
             store.open();
+            store.hard_state("term 1");
             store.append(i * 10 - 9, i * 10, 1);
             store.settle();
         }
         const Place place = find_in_wal(path, fmt::format("entry-{}-1-", openings * 10 - 5));
         ASSERT_TRUE(remove_file(place.path));
-        Store store(path);
-        const env::Recovered recovered = store.open();
-        EXPECT_FALSE(recovered.fresh);
-        ASSERT_FALSE(recovered.damaged.empty());
-        EXPECT_EQ(recovered.last, Index(openings * 10 - 10));
+        RocksDbLogStore store({.directory = path}, [](env::Completion) {});
+        const auto refused = store.recover();
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, ErrorCode::Corruption);
+        EXPECT_THAT(refused.error().message, HasSubstr("join anew"));
     }
 }
 
-TEST(RocksDbLogStore, ALostFileCurrentIsDamageAndNotANewServer) {
+TEST(RocksDbLogStore, ALogThatLostItsFileCurrentIsRefusedAndNotANewServer) {
     const TempDir dir;
     const std::string path = dir.path() + "/log";
     {
@@ -364,11 +417,11 @@ TEST(RocksDbLogStore, ALostFileCurrentIsDamageAndNotANewServer) {
         store.settle();
     }
     ASSERT_TRUE(remove_file(path + "/CURRENT"));
-    Store store(path);
-    const env::Recovered recovered = store.open();
-    EXPECT_FALSE(recovered.fresh);
-    ASSERT_FALSE(recovered.damaged.empty());
-    EXPECT_EQ(recovered.last, Index(0));
+    RocksDbLogStore store({.directory = path}, [](env::Completion) {});
+    const auto refused = store.recover();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::Corruption);
+    EXPECT_THAT(refused.error().message, HasSubstr("join anew"));
 }
 
 TEST(RocksDbLogStore, TwoProcessesCannotShareADirectory) {

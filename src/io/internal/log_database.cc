@@ -110,13 +110,26 @@ Result<Entry> parse_entry(BytesView key, BytesView value) {
     return entry;
 }
 
+// A full disk can be waited for. If it was the sync that found no room, what the kernel still holds
+// of earlier writes is not known, and nothing may be built on it.
+bool is_full_disk(const rocksdb::Status& status) {
+    const std::string text = status.ToString();
+    return (status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace) &&
+           !text.contains("sync");
+}
+
 Error to_error(const rocksdb::Status& status, std::string_view what) {
-    const ErrorCode code = status.IsCorruption() ? ErrorCode::Corruption : ErrorCode::Unavailable;
+    const ErrorCode code = status.IsCorruption()    ? ErrorCode::Corruption
+                           : is_full_disk(status) ? ErrorCode::ResourceExhausted
+                                                  : ErrorCode::Unavailable;
     return Error{code, fmt::format("cannot {}: {}", what, status.ToString())};
 }
 
-rocksdb::Options make_options(rocksdb::WALRecoveryMode mode) {
+rocksdb::Options make_options(rocksdb::WALRecoveryMode mode, rocksdb::Env* env) {
     rocksdb::Options options;
+    if (env != nullptr) {
+        options.env = env;
+    }
     options.create_if_missing = true;
     options.paranoid_checks = true;
     // The other modes open a log that is damaged in the middle and silently lose what follows, and
@@ -483,8 +496,24 @@ Result<void> LogDatabase::put_format() {
     return {};
 }
 
+namespace {
+
+// A server that does not know which terms it has promised itself to must take no part at all: it
+// could vote twice, or take entries from a leader that others have left.
+std::unexpected<Error> vote_lost(const std::string& directory, std::string_view why) {
+    return fail(
+        ErrorCode::Corruption,
+        "the log in \"{}\" is damaged: {}, and with it this server's term and vote may be lost; "
+        "move the server's data directory away and let it join anew",
+        directory,
+        why
+    );
+}
+
+}  // namespace
+
 Result<std::unique_ptr<LogDatabase>> LogDatabase::open(
-    const std::string& directory, env::Recovered& recovered
+    const std::string& directory, env::Recovered& recovered, rocksdb::Env* env
 ) {
     NL_TRY_VOID(make_directories(directory));
     NL_TRY(const auto names, list_directory(directory));
@@ -494,17 +523,17 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::open(
     const bool has_wal =
         std::ranges::any_of(names, [](const std::string& name) { return name.ends_with(".log"); });
     if (!exists(directory + "/CURRENT") && std::ranges::any_of(names, has_content)) {
-        const Error reason{ErrorCode::Corruption, "the log directory has lost its file CURRENT"};
-        return salvage(directory, reason, End::Lost, recovered);
+        return vote_lost(directory, "it has lost its file CURRENT");
     }
     rocksdb::DB* raw = nullptr;
-    const auto options = make_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords);
+    const auto options =
+        make_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords, env);
     const rocksdb::Status status = rocksdb::DB::Open(options, directory, &raw);
     std::unique_ptr<rocksdb::DB> db(raw);
     if (!status.ok()) {
         const Error error = to_error(status, fmt::format("open the log in \"{}\"", directory));
         if (error.code == ErrorCode::Corruption) {
-            return salvage(directory, error, End::MayBeTorn, recovered);
+            return salvage(directory, error, End::MayBeTorn, recovered, env);
         }
         return std::unexpected(error);
     }
@@ -535,24 +564,148 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::open(
             kFormat
         );
     }
+    if (!has_wal) {
+        return vote_lost(directory, "its newest part has been removed");
+    }
     auto checked = read.ok() ? database->scan(recovered)
                              : std::unexpected(to_error(read, "read the log's format"));
-    if (checked && !has_wal) {
-        checked = fail(ErrorCode::Corruption, "the newest part of the log has been removed");
-    }
     if (!checked) {
         if (checked.error().code != ErrorCode::Corruption) {
             return std::unexpected(checked.error());
         }
         database.reset();
-        return salvage(directory, checked.error(), End::Lost, recovered);
+        return salvage(directory, checked.error(), End::Lost, recovered, env);
     }
     recovered.fresh = database->link_.sequence == 0;
     return database;
 }
 
+namespace {
+
+/// The newest link and the newest term and vote, from wherever they can be read.
+struct Newest {
+    std::optional<LogLink> link;
+    std::optional<HardState> hard;
+
+    void take(BytesView key, BytesView value) {
+        const auto content = unseal(key, value);
+        if (!content) {
+            return;
+        }
+        if (key == kHardStateKey) {
+            codec::Reader r(*content);
+            HardState found;
+            found.sequence = r.varint();
+            if (!r.failed() && (!hard || found.sequence > hard->sequence)) {
+                found.bytes = content->substr(content->size() - r.left());
+                hard = std::move(found);
+            }
+        } else if (const auto found = decode<LogLink>(*content)) {
+            if (!link || found->sequence > link->sequence) {
+                link = *found;
+            }
+        }
+    }
+};
+
+// RocksDB's reader gives up the rest of a block behind a record that fails its checksum. What our
+// own values hold is sealed by itself, so the block's records are walked by their lengths alone,
+// put together, and searched for them. Format: RocksDB's wiki, "Write Ahead Log File Format".
+void search_wal(BytesView file, Newest& newest) {
+    constexpr std::size_t kBlock = 32'768;
+    constexpr std::size_t kHeader = 7;
+    constexpr char kValueTag = 1;
+    Bytes payload;
+    for (; !file.empty(); file.remove_prefix(std::min(kBlock, file.size()))) {
+        BytesView block = file.substr(0, kBlock);
+        while (block.size() > kHeader) {
+            const auto length = static_cast<std::size_t>(
+                static_cast<unsigned char>(block[4]) | static_cast<unsigned char>(block[5]) << 8
+            );
+            if (length > block.size() - kHeader || block[6] < 1 || block[6] > 4) {
+                break;
+            }
+            payload += block.substr(kHeader, length);
+            block.remove_prefix(kHeader + length);
+        }
+    }
+    const BytesView all = payload;
+    for (std::size_t at = 0; at + 1 < all.size(); ++at) {
+        if (all[at] != kValueTag) {
+            continue;
+        }
+        const auto key_size = static_cast<std::size_t>(static_cast<unsigned char>(all[at + 1]));
+        const BytesView key = all.substr(at + 2, key_size);
+        const bool ours = key.size() == key_size && ((key_size == 9 && key.front() == 'b') ||
+                                                     key == kHardStateKey);
+        if (!ours) {
+            continue;
+        }
+        codec::Reader r(all.substr(at + 2 + key_size));
+        const BytesView value = r.sized();
+        if (!r.failed()) {
+            newest.take(key, value);
+        }
+    }
+}
+
+}  // namespace
+
+std::optional<LogDatabase::Behind> LogDatabase::look_behind_damage(
+    const std::string& directory, rocksdb::Env* env
+) {
+    Newest newest;
+    rocksdb::DB* raw = nullptr;
+    auto options = make_options(rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords, env);
+    options.create_if_missing = false;
+    options.track_and_verify_wals_in_manifest = false;
+    options.paranoid_checks = false;
+    if (rocksdb::DB::OpenForReadOnly(options, directory, &raw).ok()) {
+        const std::unique_ptr<rocksdb::DB> db(raw);
+        const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}));
+        for (it->Seek(link_key(0)); it->Valid() && it->key().starts_with("b"); it->Next()) {
+            newest.take(
+                BytesView(it->key().data(), it->key().size()),
+                BytesView(it->value().data(), it->value().size())
+            );
+        }
+        std::string hard;
+        if (db->Get({}, kHardStateKey, &hard).ok()) {
+            newest.take(kHardStateKey, hard);
+        }
+    }
+    const auto names = list_directory(directory);
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+        if (!name.ends_with(".log")) {
+            continue;
+        }
+        const auto content = read_file(directory + "/" + name);
+        if (!content) {
+            return std::nullopt;
+        }
+        search_wal(*content, newest);
+    }
+    if (!newest.link) {
+        return std::nullopt;
+    }
+    Behind behind{.last = newest.link->last, .hard_state = {}};
+    if (newest.link->hard_state_sequence == 0) {
+        return behind;
+    }
+    if (!newest.hard || newest.hard->sequence != newest.link->hard_state_sequence) {
+        // A vote may be lost with it.
+        return std::nullopt;
+    }
+    behind.hard_state = newest.hard->bytes;
+    return behind;
+}
+
 Result<std::unique_ptr<LogDatabase>> LogDatabase::salvage(
-    const std::string& directory, const Error& reason, End end, env::Recovered& recovered
+    const std::string& directory,
+    const Error& reason,
+    End end,
+    env::Recovered& recovered,
+    rocksdb::Env* env
 ) {
     std::string aside;
     for (int i = 1; i <= kSetAsideMax; ++i) {
@@ -560,6 +713,10 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::salvage(
         if (!exists(aside)) {
             break;
         }
+    }
+    const auto behind = look_behind_damage(directory, env);
+    if (!behind && end == End::Lost) {
+        return vote_lost(directory, reason.message);
     }
     if (std::rename(directory.c_str(), aside.c_str()) != 0) {
         return fail(
@@ -575,7 +732,7 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::salvage(
     Index lost_through{0};
     bool is_torn_tail = false;
     rocksdb::DB* raw = nullptr;
-    auto options = make_options(rocksdb::WALRecoveryMode::kPointInTimeRecovery);
+    auto options = make_options(rocksdb::WALRecoveryMode::kPointInTimeRecovery, env);
     options.create_if_missing = false;
     options.track_and_verify_wals_in_manifest = false;
     options.paranoid_checks = false;
@@ -591,7 +748,9 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::salvage(
 
     rocksdb::DB* fresh = nullptr;
     const rocksdb::Status made = rocksdb::DB::Open(
-        make_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords), directory, &fresh
+        make_options(rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords, env),
+        directory,
+        &fresh
     );
     if (!made.ok()) {
         return std::unexpected(to_error(made, fmt::format("make a log in \"{}\"", directory)));
@@ -606,6 +765,14 @@ Result<std::unique_ptr<LogDatabase>> LogDatabase::salvage(
     }
     begin.reset(base, base_term);
     if (!is_torn_tail) {
+        // How far the log went, and the newest term and vote, stand behind the damage.
+        if (!behind) {
+            return vote_lost(aside, reason.message);
+        }
+        lost_through = std::max(lost_through, behind->last);
+        if (behind->hard_state) {
+            whole.hard_state = behind->hard_state;
+        }
         const LogDamage damage{
             whole.last.next(),
             std::max(lost_through, whole.last.next()),

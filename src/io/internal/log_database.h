@@ -63,7 +63,7 @@ public:
     /// Opens or makes the database and checks everything in it. Damage in the middle is salvaged as
     /// RocksDbLogStore::recover describes.
     static Result<std::unique_ptr<LogDatabase>> open(
-        const std::string& directory, env::Recovered& recovered
+        const std::string& directory, env::Recovered& recovered, rocksdb::Env* env = nullptr
     );
 
     /// One synchronous, atomic write made of several steps.
@@ -102,8 +102,18 @@ private:
     /// Whether what cannot be read may be a write that a crash cut off.
     enum class End { MayBeTorn, Lost };
     static Result<std::unique_ptr<LogDatabase>> salvage(
-        const std::string& directory, const Error& reason, End end, env::Recovered& recovered
+        const std::string& directory,
+        const Error& reason,
+        End end,
+        env::Recovered& recovered,
+        rocksdb::Env* env
     );
+    /// What can still be read behind damage in the middle: how far the log went, term and vote.
+    struct Behind {
+        Index last;
+        std::optional<Bytes> hard_state;
+    };
+    static std::optional<Behind> look_behind_damage(const std::string& directory, rocksdb::Env* env);
     Result<void> put_format();
 
     std::unique_ptr<rocksdb::DB> db_;
