@@ -2,6 +2,8 @@
 // first broken promise and says how to see it again.
 //     sim --seeds N [--seed FIRST]       N seeds from FIRST (1) on
 //     sim --seed S --trace               one seed, with its story
+//     sim --check FILE                   judges a history of clients (sim/history.h)
+#include "sim/history.h"
 #include "sim/replica_world.h"
 
 #include <fmt/format.h>
@@ -10,6 +12,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,8 +28,34 @@ std::optional<std::uint64_t> number(std::string_view text) {
 }
 
 int usage() {
-    fmt::print(stderr, "usage: sim [--seeds N] [--seed FIRST] [--trace]\n");
+    fmt::print(stderr, "usage: sim [--seeds N] [--seed FIRST] [--trace] | sim --check FILE\n");
     return 2;
+}
+
+int check(const char* path) {
+    constexpr std::uint64_t kSteps = 50'000'000;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        fmt::print(stderr, "cannot read \"{}\"\n", path);
+        return 2;
+    }
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto ops = nl::sim::parse_history(text);
+    if (!ops) {
+        fmt::print(stderr, "{}: {}\n", path, ops.error().message);
+        return 2;
+    }
+    const auto verdict = nl::sim::check_history(*ops, kSteps);
+    if (!verdict.violation.empty()) {
+        fmt::print("{}\n", verdict.violation);
+        return 1;
+    }
+    if (verdict.gave_up) {
+        fmt::print("not judged: more than {} steps\n", kSteps);
+        return 3;
+    }
+    fmt::print("{} operations fit one order ({} steps)\n", ops->size(), verdict.steps);
+    return 0;
 }
 
 }  // namespace
@@ -36,6 +66,9 @@ int main(int argc, char** argv) {
     bool trace = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view arg = argv[i];
+        if (arg == "--check" && i + 1 < argc) {
+            return check(argv[i + 1]);
+        }
         if (arg == "--trace") {
             trace = true;
         } else if ((arg == "--seeds" || arg == "--seed") && i + 1 < argc) {
@@ -53,9 +86,9 @@ int main(int argc, char** argv) {
         }
     }
     const auto begin = std::chrono::steady_clock::now();
-    std::size_t acknowledged = 0;
-    std::size_t reads = 0;
-    std::uint64_t hash = 0;
+    nl::sim::Outcome sum;
+    std::size_t stood_still = 0;
+    std::size_t unjudged = 0;
     const std::uint64_t total = count.value_or(1);
     for (std::uint64_t seed = first; seed < first + total; ++seed) {
         const auto story = [](const std::string& line) { fmt::print("{}\n", line); };
@@ -69,19 +102,35 @@ int main(int argc, char** argv) {
             fmt::print("seed {}: {}\nsee it again: sim --seed {} --trace\n", seed, violation, seed);
             return 1;
         }
-        acknowledged += one.acknowledged;
-        reads += one.reads;
-        hash = hash * 0x100000001b3ULL ^ one.hash;
+        sum.acknowledged += one.acknowledged;
+        sum.reads += one.reads;
+        sum.retried += one.retried;
+        sum.deduplicated += one.deduplicated;
+        sum.elections += one.elections;
+        sum.installs += one.installs;
+        sum.repairs += one.repairs;
+        stood_still += one.stood_still ? 1 : 0;
+        unjudged += one.unjudged ? 1 : 0;
+        sum.hash = sum.hash * 0x100000001b3ULL ^ one.hash;
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     fmt::print(
-        "{} seeds from {} kept every promise: {} acknowledged writes, {} reads, hash {:016x}, "
-        "{:.0f} seeds/s (each run twice)\n",
+        "{} seeds from {} kept every promise: {} writes and {} reads acknowledged, {} asked again, "
+        "{} of them done already; {} elections, {} snapshots installed, {} logs repaired; {} seeds "
+        "stood still for damage, {} histories not judged; hash {:016x}, {:.0f} seeds/s (each run "
+        "twice)\n",
         total,
         first,
-        acknowledged,
-        reads,
-        hash,
+        sum.acknowledged,
+        sum.reads,
+        sum.retried,
+        sum.deduplicated,
+        sum.elections,
+        sum.installs,
+        sum.repairs,
+        stood_still,
+        unjudged,
+        sum.hash,
         static_cast<double>(total) / took.count()
     );
     return 0;
