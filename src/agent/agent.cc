@@ -192,6 +192,7 @@ Result<void> Agent::begin_server() {
         });
     };
     o.leader = leader_options(c);
+    o.raft.lease_reads = true;
     o.raft.timeout_multiplier =
         static_cast<int>(std::clamp<std::int64_t>(c.server->raft_multiplier.value_or(1), 1, 10));
     if (options_.seed) {

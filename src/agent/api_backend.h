@@ -77,6 +77,13 @@ public:
         api::WaitServer call, std::function<void(api::ServerAnswered)> done
     ) = 0;
 
+    /// What context() gives may answer a linearizable read if the clock, looked at after reading, is
+    /// still before this. Instant::max() where there is no state to read.
+    virtual Instant read_lease() const { return Instant::max(); }
+    /// Asks the other servers whether this one's state is the newest and waits for it; ends with
+    /// such an instant. Errors: NotLeader, Timeout, ResourceExhausted.
+    virtual void confirm_read(std::function<void(Result<Instant>)> done) { done(Instant::max()); }
+
     /// Sends a request to another server; frames as in docs/formats/transport.md ("api").
     struct ForwardHandlers {
         std::function<void(api::Response)> on_response;

@@ -11,6 +11,8 @@ namespace nl::agent {
 namespace {
 
 constexpr Duration kLeaderPoll = milliseconds(25);
+/// A read whose grant has run out each time it was looked at is given up.
+constexpr int kConfirmationsMax = 20;
 
 api::Response text_response(std::int64_t status, std::string text) {
     return {
@@ -107,6 +109,27 @@ public:
         });
     }
 
+    /// A read whose answer must show every write acknowledged before it was asked.
+    void start_linearizable(api::Request request, std::optional<api::Outcome> outcome) {
+        sink_->on_close([weak = weak_from_this(), &loop = loop_] {
+            loop.must_post([weak] {
+                if (const auto self = weak.lock()) {
+                    self->close();
+                }
+            });
+        });
+        post([r = std::move(request), o = std::move(outcome)](Exchange& self) mutable {
+            self.request_ = std::move(r);
+            self.linearizable_ = true;
+            self.hold_until_ = io::now() + kLeaderHold;
+            if (o) {
+                self.run(std::move(*o));
+            } else {
+                self.confirm();
+            }
+        });
+    }
+
     void start_forward(api::Request request) {
         sink_->on_close([weak = weak_from_this(), &loop = loop_] {
             loop.must_post([weak] {
@@ -146,7 +169,12 @@ private:
 
     void run(api::Outcome outcome) {
         if (auto* response = std::get_if<api::Response>(&outcome)) {
-            finish(std::move(*response));
+            // The clock is looked at after reading: whoever was stopped in between asks again.
+            if (linearizable_ && io::now() >= std::max(granted_until_, backend_.read_lease())) {
+                confirm();
+            } else {
+                finish(std::move(*response));
+            }
         } else if (auto* parked = std::get_if<api::Parked>(&outcome)) {
             park(std::move(*parked));
         } else if (auto* stream = std::get_if<api::Stream>(&outcome)) {
@@ -154,6 +182,27 @@ private:
         } else {
             open_session(std::get<api::Session>(std::move(outcome)));
         }
+    }
+
+    // Asks a quorum, then reads again. What has waited for a change does not wait once more.
+    void confirm() {
+        if (++confirmations_ > kConfirmationsMax) {
+            finish(text_response(500, "No cluster leader"));
+            return;
+        }
+        std::erase_if(request_.query, [](const api::NameValue& one) {
+            return one.name == "index" || one.name == "wait";
+        });
+        keep_ = shared_from_this();
+        backend_.confirm_read(later([](Exchange& self, Result<Instant> until) {
+            if (!until) {
+                self.linearizable_ = false;
+                self.forward();
+                return;
+            }
+            self.granted_until_ = *until;
+            self.run(api::handle(self.request_, self.backend_.context()));
+        }));
     }
 
     void finish(api::Response response) {
@@ -442,6 +491,7 @@ private:
         keep_ = shared_from_this();
         const LeaderAddress leader = backend_.leader();
         if (leader.self) {
+            linearizable_ = request_.method == "GET";
             run(api::handle(request_, backend_.context()));
             return;
         }
@@ -629,6 +679,9 @@ private:
     std::vector<Bytes> inputs_;
     std::size_t input_bytes_{0};
     bool control_sent_{false};
+    bool linearizable_{false};
+    Instant granted_until_;
+    int confirmations_{0};
 };
 
 ApiPump::ApiPump(ApiBackend& backend) : backend_(backend) {
@@ -662,10 +715,26 @@ io::EventLoop& ApiPump::pick() {
     return *loops_[next_++ % loops_.size()];
 }
 
-void ApiPump::begin(api::Request request, std::shared_ptr<AnswerSink> sink) {
+void ApiPump::begin(
+    api::Request request, std::shared_ptr<AnswerSink> sink, bool linearizable
+) {
+    if (linearizable && io::now() >= backend_.read_lease()) {
+        std::make_shared<Exchange>(*this, pick(), std::move(sink))
+            ->start_linearizable(std::move(request), std::nullopt);
+        return;
+    }
     api::Outcome outcome = api::handle(request, backend_.context());
-    if (auto* response = std::get_if<api::Response>(&outcome)) {
+    auto* response = std::get_if<api::Response>(&outcome);
+    if (response != nullptr && (!linearizable || io::now() < backend_.read_lease())) {
         sink->respond(std::move(*response));
+        return;
+    }
+    if (linearizable && !std::holds_alternative<api::Stream>(outcome)) {
+        std::make_shared<Exchange>(*this, pick(), std::move(sink))
+            ->start_linearizable(
+                std::move(request),
+                response != nullptr ? std::nullopt : std::optional(std::move(outcome))
+            );
         return;
     }
     std::make_shared<Exchange>(*this, pick(), std::move(sink))->start(std::move(outcome));
@@ -683,7 +752,9 @@ void ApiPump::serve(api::Request request, std::shared_ptr<AnswerSink> sink) {
                   (backend_.leader().self ||
                    (found.route->where == api::Where::Server && asks_stale(request))));
     if (here) {
-        begin(std::move(request), std::move(sink));
+        const bool linearizable = !local && backend_.is_server() && request.method == "GET" &&
+                                  !asks_stale(request);
+        begin(std::move(request), std::move(sink), linearizable);
         return;
     }
     std::make_shared<Exchange>(*this, pick(), std::move(sink))->start_forward(std::move(request));
@@ -696,7 +767,8 @@ void ApiPump::serve_forwarded(
         not_leader();
         return;
     }
-    begin(std::move(request), std::move(sink));
+    const bool linearizable = request.method == "GET";
+    begin(std::move(request), std::move(sink), linearizable);
 }
 
 }  // namespace nl::agent

@@ -96,7 +96,7 @@ private:
     class Exchange;
     friend class Exchange;
 
-    void begin(api::Request request, std::shared_ptr<AnswerSink> sink);
+    void begin(api::Request request, std::shared_ptr<AnswerSink> sink, bool linearizable);
     io::EventLoop& pick();
 
     ApiBackend& backend_;

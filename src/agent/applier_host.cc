@@ -1,12 +1,17 @@
 #include "agent/applier_host.h"
 
 #include "io/log.h"
+#include "io/snapshot_archive.h"
 
 namespace nl::agent {
 namespace {
 
 /// Snapshots on disk; the older one is for a newest one that turns out damaged.
 constexpr std::size_t kSnapshotsKept = 2;
+/// Marks the one command that is none of the state's own; no encoded Command begins with it.
+constexpr std::string_view kRestoreMagic = "NLRESTORE1";
+/// A restored state is never larger, unpacked.
+constexpr std::size_t kRestoreBytesMax = std::size_t{2} << 30;
 
 }  // namespace
 
@@ -23,11 +28,21 @@ Result<void> ApplierHost::load() {
     if (!replica_.latest_snapshot()) {
         return {};
     }
-    const env::SnapshotMeta meta = *replica_.latest_snapshot();
-    NL_TRY(auto reader, replica_.snapshots().open(meta.index));
-    NL_TRY(store_, state::Store::load([&](std::size_t max) { return reader->read(max); }));
-    position_ = server::AppliedPosition(meta);
+    NL_TRY_VOID(load_from(*replica_.latest_snapshot()));
     publish();
+    return {};
+}
+
+Result<void> ApplierHost::load_from(const env::SnapshotMeta& meta) {
+    NL_TRY(auto reader, replica_.snapshots().open(meta.index));
+    NL_TRY(
+        auto loaded,
+        server::load_saved([&](std::size_t max) { return reader->read(max); })
+    );
+    store_ = std::move(loaded.store);
+    requests_ = std::move(loaded.requests);
+    index_shift_ = loaded.index_shift;
+    position_ = server::AppliedPosition(meta);
     return {};
 }
 
@@ -67,8 +82,59 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
     std::vector<state::WatchId> woken;
     for (const server::Committed& entry : entries) {
         position_.advance(entry);
+        // What clients see as the index; the same as the log's but after a restore.
+        const Index index = entry.index + index_shift_;
         if (entry.kind != raft::EntryKind::Command) {
-            store_.skip(entry.index);
+            store_.skip(index);
+            continue;
+        }
+        const auto judged = requests_.judge(entry.request, entry.born);
+        if (judged.verdict != server::RequestWindow::Verdict::Fresh) {
+            // Proposed again after its answer was lost: it takes effect once.
+            store_.skip(index);
+            if (entry.ticket) {
+                const bool again = judged.verdict == server::RequestWindow::Verdict::Again;
+                outcomes.emplace_back(
+                    *entry.ticket,
+                    again ? Outcome{
+                                .index = judged.outcome->index + index_shift_,
+                                .result = judged.outcome->result(),
+                                .conflict_index = judged.outcome->conflict_index,
+                                .snapshot = {}
+                            }
+                          : Outcome{
+                                .index = index,
+                                .result = fail(
+                                    ErrorCode::Timeout,
+                                    "the request came so late that it may have been applied and "
+                                    "forgotten"
+                                ),
+                                .conflict_index = {},
+                                .snapshot = {}
+                            }
+                );
+            }
+            continue;
+        }
+        if (entry.data.starts_with(kRestoreMagic)) {
+            const Result<void> restored = restore(entry.index, entry.data);
+            if (restored) {
+                batch->reset = true;
+                all->clear();
+            } else {
+                store_.skip(index);
+            }
+            if (entry.ticket) {
+                outcomes.emplace_back(
+                    *entry.ticket,
+                    Outcome{
+                        .index = store_.index(),
+                        .result = restored,
+                        .conflict_index = {},
+                        .snapshot = {}
+                    }
+                );
+            }
             continue;
         }
         const auto command = decode<state::Command>(entry.data);
@@ -76,13 +142,22 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
         // decode, this binary is wrong about the format, and going on would make the servers
         // differ.
         NL_ASSERT(command.has_value());
-        state::Effects effects = store_.apply(entry.index, *command);
+        state::Effects effects = store_.apply(index, *command);
         watches_.notify(effects, woken);
+        if (!entry.request.is_nil()) {
+            server::RequestWindow::Outcome outcome{
+                .index = entry.index, .code = 0, .message = {}, .conflict_index = effects.conflict_index
+            };
+            if (!effects.result) {
+                outcome.refuse(effects.result.error());
+            }
+            requests_.remember(entry.request, std::move(outcome));
+        }
         if (entry.ticket) {
             outcomes.emplace_back(
                 *entry.ticket,
                 Outcome{
-                    .index = entry.index,
+                    .index = index,
                     .result = effects.result,
                     .conflict_index = effects.conflict_index,
                     .snapshot = {}
@@ -92,6 +167,11 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
         all->push_back(std::move(effects));
     }
     publish();
+    settle_waiting();
+    if (batch->reset) {
+        watches_.reset(store_.index(), woken);
+    }
+    batch->applied = position_.meta().index;
     batch->effects = std::move(all);
     batch->snapshot = snapshot();
     replica_.applied(entries.back().index);
@@ -104,10 +184,63 @@ void ApplierHost::apply(std::vector<server::Committed> entries) {
     wake(woken);
 }
 
+void ApplierHost::settle_waiting() {
+    while (!waiting_for_.empty() && waiting_for_.begin()->first <= position_.meta().index) {
+        const auto done = std::move(waiting_for_.begin()->second);
+        waiting_for_.erase(waiting_for_.begin());
+        done();
+    }
+}
+
+void ApplierHost::when_applied(Index index, std::function<void()> done) {
+    if (applied() >= index) {
+        done();
+        return;
+    }
+    loop_.must_post([this, index, callback = std::move(done)]() mutable {
+        waiting_for_.emplace(index, std::move(callback));
+        settle_waiting();
+    });
+}
+
+void ApplierHost::when_state_reaches(Index index, std::function<void()> done) {
+    loop_.must_post([this, index, callback = std::move(done)]() mutable {
+        const std::uint64_t behind = std::min(index_shift_, index.value);
+        waiting_for_.emplace(index - behind, std::move(callback));
+        settle_waiting();
+    });
+}
+
 void ApplierHost::publish() {
     state::Snapshot fresh = store_.snapshot();
-    const std::lock_guard lock(mutex_);
-    published_ = std::move(fresh);
+    {
+        const std::lock_guard lock(mutex_);
+        published_ = std::move(fresh);
+    }
+    requests_count_ = requests_.size();
+    applied_.store(position_.meta().index.value, std::memory_order_release);
+}
+
+Bytes ApplierHost::restore_command(BytesView saved) {
+    return Bytes(kRestoreMagic) + io::gzip(saved);
+}
+
+// The same on every server: it depends on the entry and on the shift alone.
+Result<void> ApplierHost::restore(Index index, BytesView command) {
+    NL_TRY(
+        const Bytes saved, io::gunzip(command.substr(kRestoreMagic.size()), kRestoreBytesMax)
+    );
+    BytesView left = saved;
+    NL_TRY(auto loaded, state::Store::load([&](std::size_t max) -> Result<Bytes> {
+        Bytes part(left.substr(0, max));
+        left.remove_prefix(part.size());
+        return part;
+    }));
+    const Index now = std::max(index + index_shift_, loaded.index().next());
+    index_shift_ = now - index;
+    store_ = std::move(loaded);
+    store_.skip(now);
+    return {};
 }
 
 void ApplierHost::wake(const std::vector<state::WatchId>& ids) {
@@ -121,20 +254,17 @@ void ApplierHost::wake(const std::vector<state::WatchId>& ids) {
 
 void ApplierHost::install(env::SnapshotMeta meta) {
     loop_.must_post([this, meta = std::move(meta)] {
-        const auto loaded = [&]() -> Result<void> {
-            NL_TRY(auto reader, replica_.snapshots().open(meta.index));
-            NL_TRY(store_, state::Store::load([&](std::size_t max) { return reader->read(max); }));
-            return {};
-        }();
+        const Result<void> loaded = load_from(meta);
         if (loaded) {
-            position_ = server::AppliedPosition(meta);
             publish();
+            settle_waiting();
             std::vector<state::WatchId> woken;
             watches_.reset(store_.index(), woken);
             wake(woken);
             auto batch = std::make_shared<Batch>();
             batch->effects = std::make_shared<std::vector<state::Effects>>();
             batch->snapshot = snapshot();
+            batch->applied = position_.meta().index;
             batch->reset = true;
             on_batch_(batch);
         }
@@ -144,8 +274,14 @@ void ApplierHost::install(env::SnapshotMeta meta) {
 
 void ApplierHost::take_snapshot() {
     loop_.must_post([this] {
-        saver_.must_post([this, taken = store_.snapshot(), meta = position_.meta()]() mutable {
-            const Result<void> saved = save(taken, meta);
+        saver_.must_post([this,
+                          taken = store_.snapshot(),
+                          extra =
+                              server::SavedExtra{
+                                  .requests = requests_.save(), .index_shift = index_shift_
+                              },
+                          meta = position_.meta()]() mutable {
+            const Result<void> saved = save(taken, extra, meta);
             taken = {};
             if (saved) {
                 replica_.snapshot_saved(meta);
@@ -157,10 +293,15 @@ void ApplierHost::take_snapshot() {
     });
 }
 
-Result<void> ApplierHost::save(const state::Snapshot& snapshot, const env::SnapshotMeta& meta) {
+Result<void> ApplierHost::save(
+    const state::Snapshot& snapshot,
+    const server::SavedExtra& extra,
+    const env::SnapshotMeta& meta
+) {
     NL_TRY(auto writer, replica_.snapshots().create(meta));
-    NL_TRY_VOID(state::Store::save(snapshot, [&](BytesView chunk) { return writer->write(chunk); })
-    );
+    NL_TRY_VOID(server::write_saved(snapshot, extra, [&](BytesView chunk) {
+        return writer->write(chunk);
+    }));
     NL_TRY_VOID(writer->commit());
     return replica_.snapshots().prune(kSnapshotsKept);
 }

@@ -3,6 +3,7 @@
 #include "io/clock.h"
 #include "io/file_snapshot_store.h"
 #include "io/files.h"
+#include "io/locked_snapshot_store.h"
 #include "io/log.h"
 #include "io/rocksdb_log_store.h"
 #include "storage/memory_log_store.h"
@@ -35,12 +36,24 @@ Result<std::unique_ptr<ReplicaHost>> ReplicaHost::open(Options options) {
     };
     if (host->options_.data_dir.empty()) {
         host->log_ = std::make_unique<storage::MemoryLogStore>(on_completion);
-        host->snapshots_ = std::make_unique<storage::MemorySnapshotStore>();
+        host->snapshots_ = std::make_unique<io::LockedSnapshotStore>(
+            std::make_unique<storage::MemorySnapshotStore>()
+        );
     } else {
         NL_TRY_VOID(io::make_directories(host->options_.data_dir));
         host->log_ = std::make_unique<io::RocksDbLogStore>(
             io::RocksDbLogStore::Options{.directory = host->options_.data_dir + "/log"},
-            on_completion
+            on_completion,
+            [raw = host.get()](bool full) {
+                if (full) {
+                    io::log_warn(
+                        "server", "the disk of the Raft log is full: no writes until there is room"
+                    );
+                } else {
+                    io::log_info("server", "the disk of the Raft log has room again");
+                }
+                raw->enqueue(server::DiskSpace{full});
+            }
         );
         NL_TRY(
             host->snapshots_,
@@ -94,11 +107,13 @@ void ReplicaHost::message(ServerId from, env::Channel channel, Bytes bytes) {
                                  ) mutable { pending_.emplace_back(std::move(e)); }));
 }
 
-void ReplicaHost::propose(Ticket ticket, Bytes command) {
-    enqueue(server::Propose{.ticket = ticket, .command = std::move(command), .request = {}});
+void ReplicaHost::propose(Ticket ticket, Bytes command, const Uuid& request, Index born) {
+    enqueue(server::Propose{
+        .ticket = ticket, .command = std::move(command), .request = request, .born = born
+    });
 }
 
-void ReplicaHost::read(std::function<void(Result<Index>)> done) {
+void ReplicaHost::read(std::function<void(Result<ReadGrant>)> done) {
     loop_.must_post([this, callback = std::move(done)]() mutable {
         const Ticket ticket = next_read_;
         ++next_read_;
@@ -161,14 +176,37 @@ void ReplicaHost::drain() {
         arm();
         return;
     }
-    carry_out(replica_->on(std::exchange(pending_, {}), now));
+    server::Effects effects = replica_->on(std::exchange(pending_, {}), now);
+    const bool at_once = effects.role.has_value() || effects.membership.has_value();
+    lease_until_.store(replica_->lease_until().ns, std::memory_order_release);
+    if (at_once && !effects.fatal) {
+        // Whoever hears of the change must find it.
+        publish_status(now, true);
+    }
+    carry_out(std::move(effects));
     if (!failed_) {
-        {
-            const std::lock_guard lock(mutex_);
-            status_ = replica_->status();
-        }
+        publish_status(now, false);
         arm();
     }
+}
+
+// Making a status costs more than most events, so it is not made for each of them.
+void ReplicaHost::publish_status(Instant now, bool at_once) {
+    if (!at_once && status_taken_ + kStatusAge > now) {
+        if (!std::exchange(status_due_, true)) {
+            loop_.run_at(status_taken_ + kStatusAge, [this] {
+                status_due_ = false;
+                if (!failed_) {
+                    publish_status(io::now(), true);
+                }
+            });
+        }
+        return;
+    }
+    status_taken_ = now;
+    server::ReplicaStatus fresh = replica_->status();
+    const std::lock_guard lock(mutex_);
+    status_ = std::move(fresh);
 }
 
 void ReplicaHost::carry_out(server::Effects effects) {
@@ -217,7 +255,12 @@ void ReplicaHost::carry_out(server::Effects effects) {
     }
     for (server::ReadResult& read : effects.reads) {
         if (auto node = reads_.extract(read.ticket); !node.empty()) {
-            node.mapped()(std::move(read.index));
+            node.mapped()(
+                read.index ? Result<ReadGrant>(
+                                 ReadGrant{.index = *read.index, .valid_until = read.valid_until}
+                             )
+                           : std::unexpected(std::move(read.index).error())
+            );
         }
     }
     if (effects.role) {

@@ -64,8 +64,18 @@ public:
 
     // Any thread.
     void message(ServerId from, env::Channel channel, Bytes bytes);
-    void propose(Ticket ticket, Bytes command);
-    void read(std::function<void(Result<Index>)> done);
+    /// `request` and `born` as in server::Propose.
+    void propose(Ticket ticket, Bytes command, const Uuid& request = {}, Index born = {});
+    /// A linearizable read: answer from a state that has applied `index`, and ask again if
+    /// `valid_until` has passed when that was read.
+    struct ReadGrant {
+        Index index;
+        Instant valid_until;
+    };
+    void read(std::function<void(Result<ReadGrant>)> done);
+    /// Until when this leader's own state may be read without asking anybody; look at the clock
+    /// after reading. In the past on any other server.
+    Instant lease_until() const { return Instant{lease_until_.load(std::memory_order_acquire)}; }
     void change_membership(Ticket ticket, raft::Change change);
     void transfer(Ticket ticket, ServerId to);
     void applied(Index index);
@@ -77,9 +87,12 @@ public:
         std::size_t count_max,
         std::function<void(Result<std::vector<raft::Entry>>)> done
     );
-    /// As of the last event; a copy under a lock.
+    /// At most kStatusAge old, unless nothing happened since; a copy under a lock.
+    static constexpr Duration kStatusAge = milliseconds(5);
     server::ReplicaStatus status() const;
     raft::Membership membership() const;
+    /// Events that wait for the loop.
+    std::size_t queued() const { return loop_.queued(); }
 
 private:
     explicit ReplicaHost(Options options);
@@ -87,6 +100,7 @@ private:
     void drain();
     void carry_out(server::Effects effects);
     void arm();
+    void publish_status(Instant now, bool at_once);
 
     Options options_;
     Callbacks callbacks_;
@@ -101,7 +115,7 @@ private:
     // The loop's own.
     std::unique_ptr<server::Replica> replica_;
     std::vector<server::Event> pending_;
-    std::map<Ticket, std::function<void(Result<Index>)>> reads_;
+    std::map<Ticket, std::function<void(Result<ReadGrant>)>> reads_;
     Ticket next_read_{1};
     /// Membership changes and transfers, which end without being applied.
     std::set<Ticket> direct_;
@@ -109,11 +123,14 @@ private:
     std::uint64_t timer_{0};
     bool failed_{false};
     raft::Membership known_members_;
+    Instant status_taken_;
+    bool status_due_{false};
 
     mutable std::mutex mutex_;
     server::ReplicaStatus status_;
     raft::Membership membership_;
     std::atomic<bool> started_{false};
+    std::atomic<std::int64_t> lease_until_{0};
 };
 
 }  // namespace nl::agent

@@ -18,9 +18,6 @@ namespace {
 
 /// Effects kept for event streams that resume.
 constexpr std::size_t kEventsKept = 1024;
-/// A learner this close to the leader's log becomes a voter.
-constexpr std::uint64_t kPromoteWithin = 64;
-constexpr Duration kCareInterval = milliseconds(500);
 constexpr Duration kAliveWithin = seconds(3);
 constexpr const char* kApiMethod = "api";
 constexpr const char* kControlMethod = "api-control";
@@ -159,20 +156,7 @@ Result<void> ServerHost::start(std::string http_address, ApiPump& pump) {
         ));
         workers_.back()->start();
     }
-    raft::Member self{
-        .id = self_,
-        .voter = true,
-        .name = options_.name + "." + options_.region,
-        .address = rpc_address_
-    };
-    self.info = encode(ServerInfo{
-        .region = options_.region,
-        .datacenter = options_.datacenter,
-        .http_address = http_address_,
-        .version = kNomadVersion,
-        .own_version = kVersion
-    });
-
+    const raft::Member self = own_member();
     const std::string file = options_.data_dir.empty() ? "" : options_.data_dir + "/server/cluster";
     NL_TRY(std::optional<raft::Membership> stored, Founding::stored(file));
     if (!stored && options_.fixed_founding) {
@@ -212,6 +196,7 @@ void ServerHost::found(raft::Membership membership, bool invited) {
     options.tls = options_.tls;
     options.seed = io::random_seed();
     const auto begun = [&]() -> Result<void> {
+        NL_TRY(options.replica.recovery, recovery_membership());
         NL_TRY(replica_, ReplicaHost::open(std::move(options)));
         applier_ = std::make_unique<ApplierHost>(*replica_);
         NL_TRY_VOID(applier_->load());
@@ -300,11 +285,26 @@ void ServerHost::stop() {
     peers_.reset();
 }
 
+ServerInfo ServerHost::own_info() const {
+    return {
+        .region = options_.region,
+        .datacenter = options_.datacenter,
+        .http_address = http_address_,
+        .version = kNomadVersion,
+        .own_version = kVersion
+    };
+}
+
 // ---- leadership
 
 void ServerHost::on_role(raft::RoleChange role) {
     {
         const std::lock_guard lock(mutex_);
+        if (role.role != role_.role) {
+            became_leader_ += role.role == raft::Role::Leader ? 1U : 0U;
+            became_follower_ += role.role == raft::Role::Follower ? 1U : 0U;
+            became_candidate_ += role.role == raft::Role::Candidate ? 1U : 0U;
+        }
         role_ = role;
         if (role.role != raft::Role::Leader) {
             ready_to_lead_ = false;
@@ -323,6 +323,7 @@ void ServerHost::on_role(raft::RoleChange role) {
         } else {
             if (role.leader != raft::kNobody) {
                 io::log_info("server", "server {} leads in term {}", role.leader, role.term);
+                move_requests();
             }
             pending_leadership_.reset();
             if (std::exchange(told_leader_, false)) {
@@ -339,7 +340,7 @@ void ServerHost::on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch
     leader_loop_.must_post([this, batch] {
         if (pending_leadership_) {
             const state::Snapshot snapshot = batch ? batch->snapshot : applier_->snapshot();
-            if (snapshot.index() >= pending_leadership_->opening) {
+            if ((batch ? batch->applied : applier_->applied()) >= pending_leadership_->opening) {
                 const Term term = pending_leadership_->term;
                 pending_leadership_.reset();
                 told_leader_ = true;
@@ -349,6 +350,19 @@ void ServerHost::on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch
                 const std::lock_guard lock(mutex_);
                 ready_to_lead_ = role_.role == raft::Role::Leader && role_.term == term;
             }
+            return;
+        }
+        if (batch && batch->reset && told_leader_) {
+            // The state is another one: every duty begins anew.
+            Term term;
+            {
+                const std::lock_guard lock(mutex_);
+                term = role_.term;
+            }
+            handle(server::LostLeadership{});
+            handle(server::BecameLeader{
+                .snapshot = batch->snapshot, .term = term, .seed = io::random_seed()
+            });
             return;
         }
         if (batch && told_leader_) {
@@ -451,43 +465,6 @@ void ServerHost::propose_internal(
     replica_->propose(ticket, encode(command));
 }
 
-void ServerHost::look_after_members() {
-    leader_loop_.run_at(io::now() + kCareInterval, [this] { look_after_members(); });
-    if (!running_ || !leader().self) {
-        return;
-    }
-    const server::ReplicaStatus status = replica_->status();
-    for (const raft::PeerStatus& peer : status.raft.peers) {
-        if (!peer.voter && peer.match + kPromoteWithin >= status.raft.last) {
-            replica_->change_membership(
-                applier_->expect([](const Result<Outcome>&) {}), raft::Promote{peer.id}
-            );
-            return;
-        }
-    }
-    // A server that came back under another address or HTTP address says so through the leader's
-    // own entry.
-    const raft::Member* self = status.raft.membership.find(self_);
-    if (self != nullptr) {
-        const ServerInfo info{
-            .region = options_.region,
-            .datacenter = options_.datacenter,
-            .http_address = http_address_,
-            .version = kNomadVersion,
-            .own_version = kVersion
-        };
-        raft::Member fresh = *self;
-        fresh.name = options_.name + "." + options_.region;
-        fresh.address = rpc_address_;
-        fresh.info = encode(info);
-        if (!(fresh == *self)) {
-            replica_->change_membership(
-                applier_->expect([](const Result<Outcome>&) {}), raft::Describe{fresh}
-            );
-        }
-    }
-}
-
 // ---- from the network
 
 void ServerHost::on_call(io::InboundCall call, std::shared_ptr<io::Responder> responder) {
@@ -522,27 +499,12 @@ void ServerHost::on_call(io::InboundCall call, std::shared_ptr<io::Responder> re
         responder->finish(std::move(taken));
         return;
     }
+    if (call.method == kProposeMethod) {
+        answer_propose(call, responder);
+        return;
+    }
     if (call.method == Founding::kJoinMethod) {
-        const auto member = decode<raft::Member>(call.request);
-        if (!member) {
-            responder->finish(std::unexpected(member.error()));
-            return;
-        }
-        if (!leader().self) {
-            responder->finish(std::unexpected(no_leader()));
-            return;
-        }
-        raft::Member learner = *member;
-        learner.voter = false;
-        const raft::Membership members = replica_->membership();
-        const raft::Member* known = members.find(learner.id);
-        raft::Change change = known != nullptr ? raft::Change(raft::Describe{learner})
-                                               : raft::Change(raft::AddLearner{learner});
-        replica_->change_membership(
-            applier_->expect([responder](const Result<Outcome>&) {}), std::move(change)
-        );
-        responder->write({.kind = "answer", .id = 0, .data = {}});
-        responder->finish({});
+        answer_join(call, responder);
         return;
     }
     if (founding_ && founding_->answer(call, *responder)) {
@@ -666,7 +628,7 @@ LeaderAddress ServerHost::leader() const {
 void ServerHost::propose(
     const state::Command& command, std::function<void(Result<api::Applied>)> done
 ) {
-    propose_internal(command, [callback = std::move(done)](Result<Outcome> outcome) {
+    propose_request(encode(command), [callback = std::move(done)](Result<Outcome> outcome) {
         if (!outcome) {
             callback(std::unexpected(outcome.error()));
             return;
@@ -846,6 +808,21 @@ server::LeaderStatus ServerHost::leader_status() const {
 
 std::optional<server::ReplicaStatus> ServerHost::replica_status() const {
     return running_ ? std::optional(replica_->status()) : std::nullopt;
+}
+
+ServerHost::RaftFigures ServerHost::raft_figures() const {
+    RaftFigures out;
+    if (running_) {
+        out.replica_queue = replica_->queued();
+        out.applier_queue = applier_->queued();
+        out.requests = applier_->requests_remembered();
+    }
+    out.became_leader = became_leader_;
+    out.became_follower = became_follower_;
+    out.became_candidate = became_candidate_;
+    out.commits = commits_;
+    out.commit_ns = commit_ns_;
+    return out;
 }
 
 std::size_t ServerHost::watches() const {

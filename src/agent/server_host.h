@@ -95,6 +95,8 @@ public:
     ) override;
     std::shared_ptr<Running> open(const api::StreamSource& source, SourceHandlers handlers)
         override;
+    Instant read_lease() const override;
+    void confirm_read(std::function<void(Result<Instant>)> done) override;
     void server_call(api::WaitServer call, std::function<void(api::ServerAnswered)> done) override;
     std::function<void()> forward(
         const std::string& address, const api::Request& request, ForwardHandlers handlers
@@ -110,6 +112,18 @@ public:
     server::LeaderStatus leader_status() const;
     std::optional<server::ReplicaStatus> replica_status() const;
     std::size_t watches() const;
+    /// For metrics: queues, role changes, and the time commands took, since the start.
+    struct RaftFigures {
+        std::size_t replica_queue{0};
+        std::size_t applier_queue{0};
+        std::size_t requests{0};
+        std::uint64_t became_leader{0};
+        std::uint64_t became_follower{0};
+        std::uint64_t became_candidate{0};
+        std::uint64_t commits{0};
+        std::uint64_t commit_ns{0};
+    };
+    RaftFigures raft_figures() const;
 
 private:
     explicit ServerHost(Options options);
@@ -133,7 +147,35 @@ private:
     void arm_leader();
     void run_work(server::EvalWork work);
     void propose_internal(const state::Command& command, std::function<void(Result<Outcome>)> done);
+    ServerInfo own_info() const;
+
+    // recovery.cc
+    Result<std::optional<raft::Membership>> recovery_membership();
+    void maybe_end_recovery();
+
+    // autopilot.cc
+    raft::Member own_member() const;
     void look_after_members();
+    std::optional<raft::Change> next_member_change(const server::ReplicaStatus& status);
+    void maybe_ask_to_be_let_in();
+    void answer_join(
+        const io::InboundCall& call, const std::shared_ptr<io::Responder>& responder
+    );
+
+    // server_propose.cc
+    static constexpr const char* kProposeMethod = "propose";
+    struct Request;
+    void propose_request(Bytes command, std::function<void(Result<Outcome>)> done);
+    void try_propose(const std::shared_ptr<Request>& request);
+    void forward_propose(
+        const std::string& address,
+        const std::shared_ptr<Request>& request,
+        std::function<void(Result<Outcome>)> ended
+    );
+    void answer_propose(
+        const io::InboundCall& call, const std::shared_ptr<io::Responder>& responder
+    );
+    void move_requests();
     void publish_events(const std::shared_ptr<const ApplierHost::Batch>& batch);
 
     Options options_;
@@ -160,6 +202,11 @@ private:
     io::EventLoop::TimerId leader_timer_{0};
     std::optional<raft::RoleChange> pending_leadership_;
     bool told_leader_{false};
+    /// Since when each other server has been well without a break, while this one leads.
+    std::map<ServerId, Instant> healthy_since_;
+    Instant leaderless_since_;
+    /// peers.json was read and its membership is not in the log yet.
+    std::atomic<bool> recovering_{false};
     std::uint64_t next_session_{1};
     std::atomic<std::uint64_t> next_call_{1};
 
@@ -174,6 +221,16 @@ private:
     bool ready_to_lead_{false};
     Instant leader_heard_;
     server::LeaderStatus leader_status_;
+
+    std::atomic<std::uint64_t> became_leader_{0};
+    std::atomic<std::uint64_t> became_follower_{0};
+    std::atomic<std::uint64_t> became_candidate_{0};
+    std::atomic<std::uint64_t> commits_{0};
+    std::atomic<std::uint64_t> commit_ns_{0};
+
+    std::mutex requests_mutex_;
+    /// Commands of the API without an answer; they belong to whoever waits for it.
+    std::vector<std::weak_ptr<Request>> requests_;
 
     mutable std::mutex events_mutex_;
     std::deque<std::shared_ptr<const state::Effects>> events_;

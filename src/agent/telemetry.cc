@@ -101,6 +101,40 @@ api::Metrics collect_metrics(
                 "nomad.raft.log_bytes_since_snapshot",
                 static_cast<double>(replica->log_bytes_since_snapshot)
             );
+            gauge("nomad.raft.reads_waiting", static_cast<double>(replica->waiting_reads));
+            gauge(
+                "nomad.raft.apply_lag",
+                static_cast<double>(replica->raft.commit - replica->raft.applied)
+            );
+            gauge("nomad.raft.cache_bytes", static_cast<double>(replica->raft.cache_bytes));
+            gauge("nomad.raft.snapshot_index", static_cast<double>(replica->snapshot_index.value));
+            gauge("nomad.raft.snapshot_running", replica->snapshot_running ? 1 : 0);
+            gauge("nomad.raft.snapshot_streams", static_cast<double>(replica->streams_out));
+            gauge("nomad.raft.repairing", replica->raft.repairing ? 1 : 0);
+            gauge("nomad.raft.disk_full", replica->raft.disk_full ? 1 : 0);
+            const ServerHost::RaftFigures figures = server->raft_figures();
+            gauge("nomad.raft.replica_queue", static_cast<double>(figures.replica_queue));
+            gauge("nomad.raft.applier_queue", static_cast<double>(figures.applier_queue));
+            gauge("nomad.raft.requests_remembered", static_cast<double>(figures.requests));
+            const auto counter = [&out](const char* name, std::uint64_t count) {
+                out.counters.push_back(
+                    {.name = name,
+                     .labels = {},
+                     .count = count,
+                     .sum = static_cast<double>(count)}
+                );
+            };
+            counter("nomad.raft.state.leader", figures.became_leader);
+            counter("nomad.raft.state.follower", figures.became_follower);
+            counter("nomad.raft.state.candidate", figures.became_candidate);
+            counter("nomad.raft.messages_malformed", replica->messages_malformed);
+            // Nomad's name; how long a command took from being proposed to being applied, in ms.
+            out.counters.push_back(
+                {.name = "nomad.raft.commitTime",
+                 .labels = {},
+                 .count = figures.commits,
+                 .sum = static_cast<double>(figures.commit_ns) / 1e6}
+            );
             gauge("nomad.raft.peers", static_cast<double>(replica->raft.membership.members.size()));
         }
     }
