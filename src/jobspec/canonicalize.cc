@@ -464,6 +464,11 @@ model::Job to_job(const JobSpec& spec) {
     if (job.parameterized_job && job.parameterized_job->payload.empty()) {
         job.parameterized_job->payload = "optional";
     }
+    for (auto& group : job.task_groups) {
+        if (job.max_run_duration && !group.max_run_duration) {
+            group.max_run_duration = job.max_run_duration;
+        }
+    }
     // A job's own reschedule and migrate blocks have been merged into its groups; the stored form
     // has none.
     job.reschedule.reset();

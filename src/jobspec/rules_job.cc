@@ -172,6 +172,7 @@ const Rules& periodic_rules() {
                 arg("crons", &PeriodicConfigSpec::specs),
                 arg("prohibit_overlap", &PeriodicConfigSpec::prohibit_overlap),
                 arg("time_zone", &PeriodicConfigSpec::time_zone),
+                arg("missed", &PeriodicConfigSpec::missed),
             }
     };
     return kRules;
@@ -185,7 +186,16 @@ const Rules& parameterized_rules() {
                 arg("payload", &ParameterizedJobConfig::payload),
                 arg("meta_required", &ParameterizedJobConfig::meta_required),
                 arg("meta_optional", &ParameterizedJobConfig::meta_optional),
+                arg("max_parallel", &ParameterizedJobConfig::max_parallel),
             }
+    };
+    return kRules;
+}
+
+const Rules& retain_rules() {
+    using model::RetainSpec;
+    static const Rules kRules{
+        .arguments = {arg("runs", &RetainSpec::runs), arg("age", &RetainSpec::age)}
     };
     return kRules;
 }
@@ -339,7 +349,9 @@ const Rules& job_rules() {
                  arg("priority", &JobSpec::priority),
                  arg("all_at_once", &JobSpec::all_at_once),
                  arg("datacenters", &JobSpec::datacenters),
-                 arg("node_pool", &JobSpec::node_pool)},
+                 arg("node_pool", &JobSpec::node_pool),
+                 arg("ttl", &JobSpec::ttl),
+                 arg("max_run_duration", &JobSpec::max_run_duration)},
             .blocks =
                 {
                     {"group",
@@ -367,6 +379,7 @@ const Rules& job_rules() {
                          static_cast<JobSpec*>(t)->periodic = std::move(periodic);
                      }},
                     block("parameterized", &JobSpec::parameterized_job, &parameterized_rules),
+                    block("retain", &JobSpec::retain, &retain_rules),
                     block("multiregion", &JobSpec::multiregion, &multiregion_rules),
                     block("ui", &JobSpec::ui, &ui_rules),
                 }

@@ -202,6 +202,7 @@ const Rules& task_rules() {
                  arg("kill_timeout", &TaskSpec::kill_timeout),
                  arg("leader", &TaskSpec::leader),
                  arg("shutdown_delay", &TaskSpec::shutdown_delay),
+                 arg("max_run_duration", &TaskSpec::max_run_duration),
                  arg("kill_signal", &TaskSpec::kill_signal),
                  arg("kind", &TaskSpec::kind)},
             .blocks =

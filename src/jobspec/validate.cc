@@ -1,5 +1,6 @@
 #include "jobspec/validate.h"
 
+#include "expr/cron.h"
 #include "jobspec/findings.h"
 
 #include <algorithm>
@@ -322,7 +323,9 @@ void check_group(const TaskGroup& group, const Job& job, Mistakes& out) {
         if (*group.max_run_duration <= Duration{}) {
             out.add("max_run_duration must be greater than zero");
         }
-        if (job.type != "batch" && job.type != "sysbatch") {
+        // A job's own holds for services too; then it is the longest life of one allocation.
+        if (job.type != "batch" && job.type != "sysbatch" &&
+            group.max_run_duration != job.max_run_duration) {
             out.add("max_run_duration may only be used with batch and sysbatch jobs");
         }
     }
@@ -394,7 +397,9 @@ void check_group(const TaskGroup& group, const Job& job, Mistakes& out) {
     }
 }
 
-void check_periodic(const model::PeriodicConfig& p, Mistakes& out) {
+void check_periodic(
+    const model::PeriodicConfig& p, const ValidateOptions& options, Mistakes& out
+) {
     if (!p.spec.empty() && !p.specs.empty()) {
         out.add("Only cron or crons may be used");
     }
@@ -405,20 +410,21 @@ void check_periodic(const model::PeriodicConfig& p, Mistakes& out) {
     if (all.empty()) {
         out.add("Must specify a spec");
     }
+    if (!expr::is_utc(p.time_zone) &&
+        (options.zones == nullptr || options.zones->find(p.time_zone) == nullptr)) {
+        out.add("Invalid time zone \"{}\": unknown time zone {}", p.time_zone, p.time_zone);
+    }
+    if (!p.missed.empty() && p.missed != "skip" && p.missed != "run_once" &&
+        p.missed != "run_all") {
+        out.add("periodic missed must be skip, run_once or run_all, not \"{}\"", p.missed);
+    }
     if (p.spec_type != "cron" && p.spec_type != "_internal_test") {
         out.add("Unknown periodic specification type \"{}\"", p.spec_type);
         return;
     }
     for (const std::string& spec : all) {
-        std::size_t fields = 0;
-        bool in_field = false;
-        for (const char c : spec) {
-            const bool space = c == ' ' || c == '\t';
-            fields += !space && !in_field ? 1U : 0U;
-            in_field = !space;
-        }
-        if (!spec.starts_with('@') && (fields < 5 || fields > 7)) {
-            out.add("Invalid cron spec \"{}\": {} field(s), 5 to 7 are needed", spec, fields);
+        if (const auto cron = expr::Cron::parse(spec); !cron) {
+            out.add("Invalid cron spec \"{}\": {}", spec, cron.error().message);
         }
     }
 }
@@ -426,6 +432,9 @@ void check_periodic(const model::PeriodicConfig& p, Mistakes& out) {
 void check_parameterized(const model::ParameterizedJobConfig& p, Mistakes& out) {
     if (p.payload != "optional" && p.payload != "required" && p.payload != "forbidden") {
         out.add("Invalid payload requirement: \"{}\"", p.payload);
+    }
+    if (p.max_parallel < 0) {
+        out.add("Parameterized job max_parallel can't be negative");
     }
     std::vector<std::string> both;
     for (const std::string& key : p.meta_optional) {
@@ -537,7 +546,7 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
             out.add("Periodic can only be used with \"batch\" or \"sysbatch\" scheduler");
         }
         Mistakes inner;
-        check_periodic(*job.periodic, inner);
+        check_periodic(*job.periodic, options, inner);
         out.add_nested("", inner);
     }
     if (job.parameterized_job) {
@@ -547,6 +556,15 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
         Mistakes inner;
         check_parameterized(*job.parameterized_job, inner);
         out.add_nested("", inner);
+    }
+    if (job.retain && (job.retain->runs < 0 || job.retain->age < Duration{})) {
+        out.add("retain runs and age can't be negative");
+    }
+    if (job.ttl && *job.ttl <= Duration{}) {
+        out.add("ttl must be greater than zero");
+    }
+    if (job.max_run_duration && *job.max_run_duration <= Duration{}) {
+        out.add("job max_run_duration must be greater than zero");
     }
     if (job.multiregion) {
         out.add("Multiregion jobs are unlicensed.");

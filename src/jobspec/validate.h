@@ -3,6 +3,7 @@
 // once and in Nomad's words. Works on the stored form. Source: jobspec.md sections 2 to 6, the
 // rules marked "Server".
 
+#include "expr/zone.h"
 #include "model/job.h"
 
 #include <string>
@@ -15,6 +16,8 @@ struct ValidateOptions {
     std::int64_t count_max{50'000};
     /// Whether the scheduler lets tasks use more memory than they reserve.
     bool memory_oversubscription{false};
+    /// For the time zones of periodic jobs; null knows UTC only. Outlives the call.
+    const expr::ZoneSource* zones{nullptr};
 };
 
 struct Findings {

@@ -324,6 +324,9 @@ void check_task(const Task& task, const TaskGroup& group, const model::Job& job,
     if (task.name.empty()) {
         out.add("Missing task name");
     }
+    if (task.max_run_duration && *task.max_run_duration <= Duration{}) {
+        out.add("task max_run_duration must be greater than zero");
+    }
     if (task.name.find_first_of("/\\") != std::string::npos) {
         out.add("Task name cannot include slashes");
     } else if (task.name.find('\0') != std::string::npos) {

@@ -215,6 +215,9 @@ struct PeriodicConfigOf {
     F<std::string> spec_type{};
     F<bool> prohibit_overlap{};
     F<std::string> time_zone{};
+    /// Launches that came due while no server led: "skip", "run_once" (also ""; only the last of
+    /// them) or "run_all".
+    F<std::string> missed{};
 
     NL_FIELDS(
         PeriodicConfigOf,
@@ -223,7 +226,8 @@ struct PeriodicConfigOf {
         (3, specs),
         (4, spec_type),
         (5, prohibit_overlap),
-        (6, time_zone)
+        (6, time_zone),
+        (7, missed)
     )
 };
 using PeriodicConfig = PeriodicConfigOf<Set>;
@@ -233,9 +237,31 @@ struct ParameterizedJobConfig {
     std::string payload{};
     std::vector<std::string> meta_required{};
     std::vector<std::string> meta_optional{};
+    /// Dispatched children that may run at once; the others wait. 0: no limit.
+    std::int64_t max_parallel{};
 
-    NL_FIELDS(ParameterizedJobConfig, (1, payload), (2, meta_required), (3, meta_optional))
+    NL_FIELDS(
+        ParameterizedJobConfig,
+        (1, payload),
+        (2, meta_required),
+        (3, meta_optional),
+        (4, max_parallel)
+    )
 };
+
+/// What is kept of finished runs: children of a periodic or parameterized job, or the job itself.
+template <template <class> class F>
+struct RetainOf {
+    /// Finished children kept at least until there are newer ones; 0: as the server's thresholds
+    /// say.
+    F<std::int64_t> runs{};
+    /// How long a finished run is kept; 0: as the server's thresholds say.
+    F<Duration> age{};
+
+    NL_FIELDS(RetainOf, (1, runs), (2, age))
+};
+using Retain = RetainOf<Set>;
+using RetainSpec = RetainOf<Opt>;
 
 struct JobUILink {
     std::string label{};
@@ -299,6 +325,11 @@ struct JobOf {
     Box<JobVersionTag> version_tag{};
     Box<ReschedulePolicyOf<F>> reschedule{};
     Box<MigrateStrategyOf<F>> migrate{};
+    Box<RetainOf<F>> retain{};
+    /// The job is stopped this long after it was registered.
+    std::optional<Duration> ttl{};
+    /// For every group that has none of its own.
+    std::optional<Duration> max_run_duration{};
 
     NL_FIELDS(
         JobOf,
@@ -339,7 +370,10 @@ struct JobOf {
         (35, ui),
         (36, version_tag),
         (37, reschedule),
-        (38, migrate)
+        (38, migrate),
+        (39, retain),
+        (40, ttl),
+        (41, max_run_duration)
     )
 };
 using Job = JobOf<Set>;

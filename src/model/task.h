@@ -265,6 +265,8 @@ struct TaskOf {
     std::vector<WorkloadIdentity> identities{};
     std::vector<Action> actions{};
     Box<TaskSchedule> schedule{};
+    /// The task is killed, and has failed, when it has run this long; every start counts anew.
+    std::optional<Duration> max_run_duration{};
 
     NL_FIELDS(
         TaskOf,
@@ -298,7 +300,8 @@ struct TaskOf {
         (28, identity),
         (29, identities),
         (30, actions),
-        (31, schedule)
+        (31, schedule),
+        (32, max_run_duration)
     )
 };
 using Task = TaskOf<Set>;

@@ -79,6 +79,7 @@ JsonStruct::JsonStruct(std::string_view noun, bool written, const std::vector<Se
         field.offset = seed.offset;
         field.type = &seed.type();
         field.omit_empty = omits_empty(noun, seed.name);
+        field.addition = is_addition(noun, seed.name);
         field.only_as_written = only_as_written(noun, seed.name);
         field.duration_text = duration_as_text(noun, seed.name);
         field.empty_not_null = empty_not_null(noun, seed.name);
@@ -97,7 +98,8 @@ void JsonStruct::append(
             continue;
         }
         const void* member = static_cast<const char*>(object) + field.offset;
-        if (field.omit_empty && !all && field.type->is_default(member)) {
+        const bool may_go = field.addition || (field.omit_empty && !all);
+        if (may_go && field.type->is_default(member)) {
             continue;
         }
         if (!first) {

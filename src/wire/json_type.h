@@ -25,6 +25,7 @@ struct JsonField {
     std::size_t offset;
     const JsonType* type;
     bool omit_empty;
+    bool addition;
     bool only_as_written;
     bool duration_text;
     bool empty_not_null;

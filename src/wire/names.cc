@@ -94,6 +94,17 @@ constexpr std::array<Field, 36> kOmitEmpty{{
     {"SeedJob", "image"},
 }};
 
+// What Nomad does not have; left out while it has no value, so that Nomad's clients see what they
+// know.
+constexpr std::array<Field, 6> kAddition{{
+    {"PeriodicConfig", "missed"},
+    {"ParameterizedJobConfig", "max_parallel"},
+    {"Job", "retain"},
+    {"Job", "ttl"},
+    {"Job", "max_run_duration"},
+    {"Task", "max_run_duration"},
+}};
+
 constexpr std::array<Field, 7> kOnlyAsWritten{{
     {"Job", "reschedule"},
     {"Job", "migrate"},
@@ -172,6 +183,9 @@ std::string json_name(std::string_view type, std::string_view field) {
 
 bool omits_empty(std::string_view type, std::string_view field) {
     return contains(kOmitEmpty, type, "") || contains(kOmitEmpty, type, field);
+}
+bool is_addition(std::string_view type, std::string_view field) {
+    return contains(kAddition, type, field);
 }
 bool only_as_written(std::string_view type, std::string_view field) {
     return contains(kOnlyAsWritten, type, field);

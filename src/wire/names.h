@@ -16,6 +16,9 @@ std::string json_name(std::string_view type, std::string_view field);
 /// Fields that are left out while they hold their zero value.
 bool omits_empty(std::string_view type, std::string_view field);
 
+/// Fields that Nomad does not have: left out while empty, in a job as written too.
+bool is_addition(std::string_view type, std::string_view field);
+
 /// Fields that exist only in a job as written, not in a job as scheduled.
 bool only_as_written(std::string_view type, std::string_view field);
 
