@@ -176,6 +176,12 @@ Range<JobRow> Snapshot::jobs(Text ns, Text prefix) const {
 Range<JobRow> Snapshot::jobs_of_parent(Text ns, Text parent) const {
     return of_two<JobByParent>(tables().jobs, ns, parent);
 }
+std::shared_ptr<const model::Job> Snapshot::dispatched_with(
+    Text ns, Text parent, Text token
+) const {
+    const JobRow* row = tables().jobs.find<JobByToken>({ns, parent, token});
+    return row == nullptr ? nullptr : row->job;
+}
 std::shared_ptr<const model::Job> Snapshot::job_version(Text ns, Text id, std::uint64_t version)
     const {
     const JobVersionRow* row = tables().job_versions.find<VersionById>({ns, id, version});

@@ -78,6 +78,8 @@ public:
     Range<JobRow> jobs(Text ns, Text prefix = {}) const;
     /// Children of a periodic or parameterized job.
     Range<JobRow> jobs_of_parent(Text ns, Text parent) const;
+    /// The child that was dispatched with an idempotency token; null if there is none.
+    std::shared_ptr<const model::Job> dispatched_with(Text ns, Text parent, Text token) const;
     std::shared_ptr<const model::Job> job_version(Text ns, Text id, std::uint64_t version) const;
     /// Ascending by version.
     Range<JobVersionRow> job_versions(Text ns, Text id) const;

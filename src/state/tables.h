@@ -71,7 +71,18 @@ struct JobByParent {
     }
     static bool has(const JobRow& row) { return !row.job->parent_id.empty(); }
 };
-using JobTable = Table<JobRow, JobById, JobByParent>;
+/// Dispatched children by their idempotency token, of which there is one a parent.
+struct JobByToken {
+    using Key = TextKey;
+    static Key key(const JobRow& row) {
+        return {row.job->namespace_, row.job->parent_id, row.job->dispatch_idempotency_token};
+    }
+    static bool has(const JobRow& row) {
+        return row.job->dispatched && !row.job->parent_id.empty() &&
+               !row.job->dispatch_idempotency_token.empty();
+    }
+};
+using JobTable = Table<JobRow, JobById, JobByParent, JobByToken>;
 
 struct VersionById {
     using Key = VersionKey;

@@ -26,6 +26,14 @@ Result<void> check_active(Applying& a, const Uuid& id) {
 
 void set_status(Applying& a, const model::DeploymentStatusUpdate& update) {
     model::Deployment* deployment = a.deployment(update.deployment_id);
+    if (deployment->status == model::DeploymentStatus::Paused &&
+        update.status == model::DeploymentStatus::Running) {
+        for (auto& [group, state] : deployment->task_groups) {
+            if (!state.require_progress_by.is_zero()) {
+                state.require_progress_by = a.time() + state.progress_deadline;
+            }
+        }
+    }
     deployment->status = update.status;
     deployment->status_description = update.status_description;
     if (update.status == model::DeploymentStatus::Successful) {
@@ -112,6 +120,10 @@ Result<void> apply(Applying& a, const DeploymentPromote& command) {
     for (auto& [group, state] : deployment.task_groups) {
         if (chosen(group) && state.desired_canaries > 0) {
             state.promoted = true;
+            // The rest has its own time; waiting for the promotion was no lack of progress.
+            if (state.progress_deadline.ns != 0) {
+                state.require_progress_by = a.time() + state.progress_deadline;
+            }
             canaries.insert(
                 canaries.end(), state.placed_canaries.begin(), state.placed_canaries.end()
             );

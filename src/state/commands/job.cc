@@ -49,8 +49,14 @@ Result<void> check_index(Applying& a, const JobRegister& command) {
     return {};
 }
 
+std::size_t kept_versions(std::uint32_t given) {
+    return given != 0 ? given : kKeptJobVersions;
+}
+
 /// Keeps the newest versions, tagged ones, and one stable version to go back to.
-void prune_versions(Applying& a, const std::string& ns, const std::string& id) {
+void prune_versions(
+    Applying& a, const std::string& ns, const std::string& id, std::size_t kept
+) {
     auto& table = a.tables().job_versions;
     std::vector<std::pair<Slot, std::shared_ptr<const Job>>> untagged;
     const auto range = table.range<VersionById>({ns, id, 0}, {ns, id, UINT64_MAX});
@@ -59,7 +65,7 @@ void prune_versions(Applying& a, const std::string& ns, const std::string& id) {
             untagged.emplace_back(it.slot(), (*it).job);
         }
     }
-    while (untagged.size() > kKeptJobVersions) {
+    while (untagged.size() > kept) {
         // Ascending: the first is the oldest. The only stable one stays; the next oldest goes.
         const auto stable =
             std::ranges::count_if(untagged, [](const auto& v) { return v.second->stable; });
@@ -77,7 +83,7 @@ void prune_versions(Applying& a, const std::string& ns, const std::string& id) {
     for (auto it = sources.begin(); it != sources.end(); ++it) {
         slots.push_back(it.slot());
     }
-    for (std::size_t i = 0; i + kKeptJobVersions < slots.size(); ++i) {
+    for (std::size_t i = 0; i + kept < slots.size(); ++i) {
         a.touch(TableId::JobSubmissions);
         submissions.erase(a.heap(), slots[i]);
     }
@@ -181,8 +187,15 @@ void put_scaling_policies(Applying& a, const Job& job) {
     }
 }
 
+/// The child of the job's parent that was dispatched with the same idempotency token.
+const JobRow* same_dispatch(Applying& a, const Job& job) {
+    const JobRow row{std::make_shared<const Job>(job)};
+    return JobByToken::has(row) ? a.tables().jobs.find<JobByToken>(JobByToken::key(row)) : nullptr;
+}
+
 /// Stores a new version of the job and returns its job_modify_index.
-Index store_version(Applying& a, Job job, const Box<model::JobSubmission>& submission) {
+Index store_version(Applying& a, const JobRegister& command) {
+    Job job = *command.job;
     const auto known = find_job(a, job.namespace_, job.id);
     job.create_index = known != nullptr ? known->create_index : a.index();
     job.version = known != nullptr ? std::max(job.version, known->version + 1) : 0;
@@ -190,6 +203,9 @@ Index store_version(Applying& a, Job job, const Box<model::JobSubmission>& submi
     job.job_modify_index = a.index();
     job.stable = false;
     job.version_tag.reset();
+    if (known != nullptr) {
+        job.dispatch_idempotency_token = known->dispatch_idempotency_token;
+    }
     if (job.submit_time == 0) {
         job.submit_time = a.time().unix_ns;
     }
@@ -197,9 +213,9 @@ Index store_version(Applying& a, Job job, const Box<model::JobSubmission>& submi
     a.put_job(job);
     const auto stored = find_job(a, job.namespace_, job.id);
     a.put_job_version(stored);
-    put_submission(a, submission, *stored);
+    put_submission(a, command.submission, *stored);
     put_scaling_policies(a, *stored);
-    prune_versions(a, stored->namespace_, stored->id);
+    prune_versions(a, stored->namespace_, stored->id, kept_versions(command.keep_versions));
     return a.index();
 }
 
@@ -227,11 +243,16 @@ Result<void> apply(Applying& a, const JobRegister& command) {
     }
     NL_TRY_VOID(check_index(a, command));
     const auto known = find_job(a, command.job->namespace_, command.job->id);
+    if (const JobRow* other = known == nullptr ? same_dispatch(a, *command.job) : nullptr) {
+        return fail(
+            ErrorCode::AlreadyExists, "job {} was dispatched with the same token", other->job->id
+        );
+    }
     Index job_modify_index;
     if (known != nullptr && !spec_changed(*known, *command.job)) {
         job_modify_index = known->job_modify_index;
     } else {
-        job_modify_index = store_version(a, *command.job, command.submission);
+        job_modify_index = store_version(a, command);
     }
     put_eval(a, command.eval, job_modify_index);
     return {};
@@ -242,10 +263,9 @@ Result<void> apply(Applying& a, const JobBatchRegister& command) {
         if (one.job == nullptr) {
             return fail(ErrorCode::InvalidArgument, "the command to register jobs lacks a job");
         }
-        NL_TRY_VOID(check_index(a, one));
     }
     for (const JobRegister& one : command.jobs) {
-        NL_TRY_VOID(apply(a, one));
+        static_cast<void>(apply(a, one));
     }
     return {};
 }
@@ -281,7 +301,12 @@ Result<void> apply(Applying& a, const JobDeregister& command) {
         Job job = *known;
         job.stop = true;
         job.submit_time = a.time().unix_ns;
-        job_modify_index = store_version(a, std::move(job), {});
+        job_modify_index =
+            store_version(
+                a,
+                {.job = std::make_shared<const Job>(std::move(job)),
+                 .keep_versions = command.keep_versions}
+            );
     }
     put_eval(a, command.eval, job_modify_index);
     return {};
@@ -371,7 +396,7 @@ Result<void> apply(Applying& a, const JobVersionTagSet& command) {
         newest.version_tag = tag;
         a.put_job(std::move(newest));
     }
-    prune_versions(a, command.namespace_, command.job_id);
+    prune_versions(a, command.namespace_, command.job_id, kept_versions(command.keep_versions));
     return {};
 }
 
@@ -415,6 +440,13 @@ Result<void> apply(Applying& a, const PeriodicLaunchUpsert& command) {
     auto& table = a.tables().periodic_launches;
     PeriodicLaunch row = command.launch;
     const Slot slot = table.slot_of<ById>({row.namespace_, row.job_id, {}});
+    if ((slot != kNoSlot && table.at(slot)->launch >= row.launch) ||
+        find_job(a, row.namespace_, row.job_id) == nullptr) {
+        return {};
+    }
+    if (command.registration) {
+        NL_TRY_VOID(apply(a, *command.registration));
+    }
     a.stamp(row, slot == kNoSlot ? nullptr : table.at(slot));
     Change& change = a.note(
         TableId::PeriodicLaunches, slot == kNoSlot ? Change::Kind::Create : Change::Kind::Update

@@ -24,7 +24,8 @@ inline constexpr std::size_t kKeptJobVersions = 6;
 inline constexpr std::size_t kMaxScalingEvents = 20;
 
 /// Creates or updates a job. A job equal to the registered one (but for what servers set) keeps its
-/// version and only gets the evaluation. Refusals: the check index does not match.
+/// version and only gets the evaluation. Refusals: the check index does not match;
+/// AlreadyExists for a dispatched job whose idempotency token another child of its parent has.
 struct JobRegister {
     static constexpr CommandType kType = CommandType::JobRegister;
     std::shared_ptr<const model::Job> job{};
@@ -34,12 +35,22 @@ struct JobRegister {
     bool enforce_index{};
     /// With enforce_index: the registered job's job_modify_index, 0 for "must not exist".
     Index check_index{};
+    /// Versions kept of the job beside tagged ones (job_tracked_versions); 0: kKeptJobVersions.
+    std::uint32_t keep_versions{};
 
     NL_FIELDS(
-        JobRegister, (1, job), (2, submission), (3, eval), (4, enforce_index), (5, check_index)
+        JobRegister,
+        (1, job),
+        (2, submission),
+        (3, eval),
+        (4, enforce_index),
+        (5, check_index),
+        (6, keep_versions)
     )
 };
 
+/// Many jobs, each by itself: one whose check index does not match is left as it was, and does not
+/// keep the others from being registered. Whoever asked compares afterwards.
 struct JobBatchRegister {
     static constexpr CommandType kType = CommandType::JobBatchRegister;
     std::vector<JobRegister> jobs{};
@@ -56,9 +67,17 @@ struct JobDeregister {
     /// Its allocations stop without their shutdown delay.
     bool no_shutdown_delay{};
     Box<model::Evaluation> eval{};
+    /// As for JobRegister.
+    std::uint32_t keep_versions{};
 
     NL_FIELDS(
-        JobDeregister, (1, namespace_), (2, job_id), (3, purge), (4, no_shutdown_delay), (5, eval)
+        JobDeregister,
+        (1, namespace_),
+        (2, job_id),
+        (3, purge),
+        (4, no_shutdown_delay),
+        (5, eval),
+        (6, keep_versions)
     )
 };
 
@@ -93,7 +112,17 @@ struct JobVersionTagSet {
     /// Absent: `remove` is taken away.
     Box<model::JobVersionTag> tag{};
     std::string remove{};
-    NL_FIELDS(JobVersionTagSet, (1, namespace_), (2, job_id), (3, version), (4, tag), (5, remove))
+    /// As for JobRegister.
+    std::uint32_t keep_versions{};
+    NL_FIELDS(
+        JobVersionTagSet,
+        (1, namespace_),
+        (2, job_id),
+        (3, version),
+        (4, tag),
+        (5, remove),
+        (6, keep_versions)
+    )
 };
 
 /// Records a scaling event, with the changed job if the count changes.
@@ -107,10 +136,14 @@ struct JobScale {
     NL_FIELDS(JobScale, (1, namespace_), (2, job_id), (3, group), (4, event), (5, registration))
 };
 
+/// A periodic job's time has come: remembers it and registers the child, if there is to be one.
+/// Nothing happens if that time or a later one is remembered already, or the job is gone: a launch
+/// that two leaders propose is carried out once.
 struct PeriodicLaunchUpsert {
     static constexpr CommandType kType = CommandType::PeriodicLaunchUpsert;
     PeriodicLaunch launch{};
-    NL_FIELDS(PeriodicLaunchUpsert, (1, launch))
+    Box<JobRegister> registration{};
+    NL_FIELDS(PeriodicLaunchUpsert, (1, launch), (2, registration))
 };
 
 Result<void> apply(Applying& a, const JobRegister& command);
