@@ -40,6 +40,7 @@ std::vector<ExistingAlloc> existing_allocs(
     const state::Snapshot& snapshot, std::string_view ns, std::string_view job_id
 ) {
     std::vector<ExistingAlloc> out;
+    bool some_came_back = false;
     for (const state::AllocView view : snapshot.allocs_of_job(ns, job_id)) {
         const state::AllocDetails& details = view.details();
         ExistingAlloc a;
@@ -57,7 +58,13 @@ std::vector<ExistingAlloc> existing_allocs(
         a.followup_eval_id = details.followup_eval_id;
         const model::DesiredTransition& wish = details.desired_transition;
         a.migrate = wish.migrate.value_or(false);
-        a.reschedule = wish.reschedule.value_or(false) || wish.force_reschedule.value_or(false);
+        a.reschedule = wish.force_reschedule.value_or(false);
+        a.may_reschedule = wish.reschedule.value_or(false);
+        a.no_replacement = wish.migrate_disable_placement.value_or(false);
+        if (!a.followup_eval_id.is_nil()) {
+            const model::Evaluation* next = snapshot.eval(a.followup_eval_id);
+            a.followup_over = next == nullptr || model::is_terminal(next->status);
+        }
         a.tracker = details.reschedule_tracker.get();
         a.unknown_since = unknown_since(details);
         a.reconnected = !a.unknown_since.is_zero();
@@ -72,7 +79,18 @@ std::vector<ExistingAlloc> existing_allocs(
             }
             a.ended_at = last.is_zero() ? a.ended_at : last;
         }
+        some_came_back |= a.reconnected;
         out.push_back(a);
+    }
+    if (some_came_back) {
+        // Who has run longest may have to be known of each.
+        for (ExistingAlloc& a : out) {
+            if (const auto view = snapshot.alloc(a.id); view && !view->client_terminal()) {
+                for (const auto& [name, task] : view->task_states()) {
+                    a.started_at = std::max(a.started_at, task.started_at);
+                }
+            }
+        }
     }
     return out;
 }

@@ -27,7 +27,10 @@ struct Sorted {
     Allocs lost;
     /// Their node is disconnected but may come back; replaced if the group says so.
     Allocs disconnecting;
+    /// Hold their place although nobody can say how they are.
     Allocs unknown;
+    /// Stopped, or to be, and not replaced.
+    Allocs vacated;
 };
 
 bool is_finished(const Alloc& alloc) {
@@ -42,11 +45,26 @@ Duration lost_after(const model::TaskGroup& group) {
 }
 
 bool replaces_disconnected(const model::TaskGroup& group) {
-    return !group.disconnect || group.disconnect->replace.value_or(true);
+    return !group.prevent_reschedule_on_lost &&
+           (!group.disconnect || group.disconnect->replace.value_or(true));
+}
+
+/// How long a node without servers lets the group run before it stops it by itself.
+Duration stop_on_client_after(const model::TaskGroup& group) {
+    if (group.disconnect && group.disconnect->stop_on_client_after) {
+        return *group.disconnect->stop_on_client_after;
+    }
+    return group.stop_after_client_disconnect.value_or(Duration{});
 }
 
 bool same_version(const Alloc& alloc, const model::Job& job) {
     return alloc.job->version == job.version && alloc.job->create_index == job.create_index;
+}
+
+/// Running, and found healthy where that is looked at.
+bool serves(const Alloc& alloc) {
+    return alloc.client == AllocClientStatus::Running &&
+           alloc.healthy.value_or(alloc.deployment_id.is_nil());
 }
 
 class Reconciler {
@@ -179,6 +197,13 @@ private:
         std::size_t filled = 0;
         keep_best(group, sorted.keep, count, names, filled, changes);
         keep_best(group, sorted.unknown, count, names, filled, changes);
+        for (const Alloc* alloc : sorted.vacated) {
+            if (alloc->desired == AllocDesiredStatus::Run) {
+                stop(*alloc, kStoppedByMigration);
+                ++changes.counts.stop;
+            }
+            static_cast<void>(claim(*alloc, count, names, filled));
+        }
 
         Allocs destructive;
         Allocs in_place;
@@ -196,7 +221,10 @@ private:
             }
         }
         changes.counts.ignore += static_cast<std::int64_t>(sorted.unknown.size());
-        std::ranges::sort(destructive, {}, &Alloc::name_index);
+        // What does not serve is replaced first: that takes nothing away.
+        std::ranges::sort(destructive, [](const Alloc* a, const Alloc* b) {
+            return std::tuple(serves(*a), a->name_index) < std::tuple(serves(*b), b->name_index);
+        });
 
         // 2. Replacements: they take their predecessor's name, while there is room.
         const bool failed =
@@ -206,7 +234,10 @@ private:
                                        deployment_->status == DeploymentStatus::Pending);
         for (const Alloc* alloc : sorted.migrate) {
             if (claim(*alloc, count, names, filled)) {
-                place(changes, replacement(*alloc, group, canary_phase, kStoppedByMigration));
+                PlaceRequest request =
+                    replacement(*alloc, group, canary_phase, kStoppedByMigration);
+                request.is_reschedule = alloc->may_reschedule;
+                place(changes, std::move(request));
                 ++changes.counts.migrate;
             } else {
                 stop(*alloc, kStoppedByUpdate);
@@ -244,7 +275,6 @@ private:
         const bool ready = !failed && !paused && !canary_phase;
         std::size_t limit =
             batch_ || !updates_in_steps || destructive.empty() ? count : step_limit(group, sorted);
-        std::size_t placed_new = 0;
         if (!failed && !paused) {
             changes.place.reserve(
                 changes.place.size() + std::min(count - std::min(filled, count), limit)
@@ -258,7 +288,6 @@ private:
                 }
                 names.insert(index);
                 ++filled;
-                ++placed_new;
                 --limit;
                 place(
                     changes,
@@ -273,14 +302,17 @@ private:
             place_canaries(group, destructive, canaries, changes);
         }
         std::size_t replaced = 0;
+        std::size_t spare = updates_in_steps ? spare_ones(group, sorted, canaries, count) : count;
         for (const Alloc* alloc : destructive) {
-            const bool allowed = updates_in_steps ? ready && !wants_canaries && limit > 0 : true;
+            const bool allowed = !updates_in_steps || (ready && !wants_canaries && limit > 0 &&
+                                                       (spare > 0 || !serves(*alloc)));
             if (!allowed) {
                 ++changes.counts.ignore;
                 continue;
             }
             if (updates_in_steps) {
                 --limit;
+                spare -= serves(*alloc) ? 1U : 0U;
             }
             ++replaced;
             ++changes.counts.destructive_update;
@@ -291,7 +323,7 @@ private:
 
         if (updates_in_steps) {
             open_deployment(
-                group, all, destructive.size(), in_place.size(), placed_new, wants_canaries
+                group, all, destructive.size(), in_place.size(), wants_canaries
             );
             changes.in_deployment =
                 state != nullptr ||
@@ -309,7 +341,15 @@ private:
             if (batch_ && finished && is_older(*alloc)) {
                 continue;
             }
+            if (alloc->no_replacement && !finished && alloc->desired == AllocDesiredStatus::Run) {
+                sorted.vacated.push_back(alloc);
+                continue;
+            }
             if (alloc->desired != AllocDesiredStatus::Run) {
+                if (alloc->no_replacement && alloc->desired == AllocDesiredStatus::Stop &&
+                    same_version(*alloc, *in_.job)) {
+                    sorted.vacated.push_back(alloc);
+                }
                 if (finished && batch_ && alloc->client == AllocClientStatus::Complete) {
                     sorted.keep.push_back(alloc);
                 } else if (!finished && alloc->node == NodeCondition::Down) {
@@ -350,6 +390,13 @@ private:
             sorted.reschedule.push_back(&alloc);
             return;
         }
+        if (deployment_ != nullptr && model::is_active(deployment_->status) &&
+            alloc.deployment_id == deployment_->id && !alloc.may_reschedule) {
+            // Whether it may be tried again, or fails the deployment, is the deployment's business.
+            sorted.keep.push_back(&alloc);
+            waiting_ = true;
+            return;
+        }
         const auto at =
             group.reschedule_policy
                 ? next_reschedule_time(*group.reschedule_policy, alloc.tracker, alloc.ended_at)
@@ -375,38 +422,53 @@ private:
 
     void sort_live(const model::TaskGroup& group, const Alloc& alloc, Sorted& sorted) {
         const Duration patience = lost_after(group);
+        const bool replaces = replaces_disconnected(group);
+        const bool back = alloc.node == NodeCondition::Ready ||
+                          alloc.node == NodeCondition::Draining;
         if (alloc.client == AllocClientStatus::Unknown) {
-            const bool expired = in_.now >= alloc.unknown_since + patience;
-            if (alloc.node == NodeCondition::Ready || alloc.node == NodeCondition::Draining) {
-                sorted.keep.push_back(&alloc);
-            } else if (expired) {
+            if (replaces && is_due(alloc, alloc.unknown_since + patience)) {
                 sorted.lost.push_back(&alloc);
-            } else if (!replaces_disconnected(group)) {
+            } else if (!replaces || (back && alloc.next_allocation.is_nil())) {
+                // Its node is back and will say how it is, or nobody else may take its place.
                 sorted.unknown.push_back(&alloc);
             }
             return;
         }
-        switch (alloc.node) {
-            case NodeCondition::Down:
+        if (back) {
+            // In a deployment the wish is about what becomes of it when it fails.
+            const bool moved = alloc.may_reschedule && alloc.healthy.value_or(true);
+            (alloc.migrate || moved ? sorted.migrate : sorted.keep).push_back(&alloc);
+            return;
+        }
+        if (const Duration wait = stop_on_client_after(group); wait.ns > 0) {
+            // Its node stops it by itself, but not before that: until then another would be one too
+            // many.
+            if (is_due(alloc, std::nullopt)) {
                 sorted.lost.push_back(&alloc);
                 return;
-            case NodeCondition::Disconnected:
-                if (patience.ns > 0) {
-                    sorted.disconnecting.push_back(&alloc);
-                } else {
-                    sorted.lost.push_back(&alloc);
-                }
-                return;
-            case NodeCondition::Draining:
-            case NodeCondition::Ready:
-                if (alloc.migrate) {
-                    sorted.migrate.push_back(&alloc);
-                } else {
-                    sorted.keep.push_back(&alloc);
-                }
-                return;
+            }
+            sorted.unknown.push_back(&alloc);
+            if (alloc.followup_eval_id.is_nil()) {
+                follow_up(alloc, in_.now + wait, "alloc-failure");
+            }
+            return;
         }
-        NL_UNREACHABLE();
+        const bool may_return = alloc.node == NodeCondition::Disconnected && patience.ns > 0;
+        if (alloc.client == AllocClientStatus::Running && (may_return || !replaces)) {
+            sorted.disconnecting.push_back(&alloc);
+        } else {
+            sorted.lost.push_back(&alloc);
+        }
+    }
+
+    /// Whether what was put off has come: by its own follow-up evaluation, whatever the calendar
+    /// says, or by the time.
+    bool is_due(const Alloc& alloc, std::optional<WallTime> at) const {
+        if (!alloc.followup_eval_id.is_nil() &&
+            (alloc.followup_eval_id == in_.eval_id || alloc.followup_over)) {
+            return true;
+        }
+        return at && *at <= in_.now + kRescheduleWindow;
     }
 
     /// Leaves the best `count` in `allocs` (distinct names first, then low indexes) and stops the
@@ -431,6 +493,10 @@ private:
             if (a_current != b_current) {
                 return a_current;
             }
+            const auto done = [](const Alloc& x) { return x.client == AllocClientStatus::Complete; };
+            if (batch_ && done(*a) != done(*b)) {
+                return done(*a);
+            }
             if (is_finished(*a) != is_finished(*b)) {
                 return is_finished(*b);
             }
@@ -440,11 +506,19 @@ private:
             if (strategy == "keep_replacement" && a->reconnected != b->reconnected) {
                 return b->reconnected;
             }
+            // One that does not run yet is no match for one that does.
+            const auto runs = [](const Alloc& x) { return x.client == AllocClientStatus::Running; };
+            if (runs(*a) != runs(*b)) {
+                return runs(*a);
+            }
             if (strategy == "longest_running" && a->started_at != b->started_at) {
                 return a->started_at < b->started_at;
             }
             if (a->score != b->score) {
                 return a->score > b->score;
+            }
+            if (a->reconnected != b->reconnected) {
+                return a->reconnected;
             }
             return a->id < b->id;
         });
@@ -473,6 +547,7 @@ private:
         allocs = std::move(kept);
     }
 
+    /// Whether the name was free and there was room.
     static bool claim(
         const Alloc& alloc, std::size_t count, std::set<std::uint32_t>& names, std::size_t& filled
     ) {
@@ -578,10 +653,13 @@ private:
                  .client_status = AllocClientStatus::Unknown,
                  .stop = false}
             );
-            follow_up(*alloc, in_.now + lost_after(group), "max-disconnect-timeout");
             ++changes.counts.disconnect;
             const bool claimed = claim(*alloc, count, names, filled);
-            if (claimed && replaces_disconnected(group)) {
+            if (!replaces_disconnected(group)) {
+                continue;
+            }
+            follow_up(*alloc, in_.now + lost_after(group), "max-disconnect-timeout");
+            if (claimed) {
                 PlaceRequest request = replacement(*alloc, group, canary_phase, {});
                 request.stop_previous.reset();
                 place(changes, std::move(request));
@@ -625,6 +703,22 @@ private:
         return static_cast<std::size_t>(std::max<std::int64_t>(limit, 0));
     }
 
+    /// How many that serve may be taken away so that no more than max_parallel are missing, whatever
+    /// an update that was given up has left behind.
+    static std::size_t spare_ones(
+        const model::TaskGroup& group,
+        const Sorted& sorted,
+        const Allocs& canaries,
+        std::size_t count
+    ) {
+        std::int64_t serving = 0;
+        for (const auto* list : {&sorted.keep, &canaries}) {
+            serving += std::ranges::count_if(*list, [](const Alloc* a) { return serves(*a); });
+        }
+        const auto needed = static_cast<std::int64_t>(count) - group.update->max_parallel;
+        return static_cast<std::size_t>(std::max<std::int64_t>(serving - needed, 0));
+    }
+
     /// Removes from `sorted` what stands beside the group's count: live canaries of a running,
     /// unpromoted deployment, which are returned; and canaries nobody promoted, which are stopped.
     Allocs take_canaries(
@@ -633,34 +727,65 @@ private:
         Sorted& sorted,
         GroupChanges& changes
     ) {
-        static_cast<void>(group);
         Allocs current;
         if (deployment_ != nullptr && state != nullptr && state->promoted) {
             stop_replaced_by_canaries(sorted, changes);
             return current;
         }
-        Allocs kept;
-        for (const Alloc* alloc : sorted.keep) {
-            if (!alloc->canary || is_finished(*alloc)) {
-                kept.push_back(alloc);
-                continue;
+        // Trials stand beside the count, whatever becomes of them: none may take the name of an
+        // allocation that serves.
+        const auto is_ours = [&](const Alloc& alloc) {
+            return alloc.canary && state != nullptr && alloc.deployment_id == deployment_->id;
+        };
+        const auto is_trial = [&](const Alloc& alloc) {
+            return is_ours(alloc) || (alloc.canary && is_abandoned_canary(alloc));
+        };
+        const bool over =
+            deployment_ != nullptr && deployment_->status == DeploymentStatus::Failed;
+        const auto end = [&](const Alloc& alloc, std::string_view why) {
+            stop(alloc, why);
+            ++changes.counts.stop;
+        };
+        std::erase_if(sorted.reschedule, [&](const Alloc* alloc) {
+            if (is_ours(*alloc) && !over) {
+                place(changes, rescheduled(*alloc, group, true));
+                ++changes.counts.reschedule_now;
+                ++changes.counts.place;
+                current.push_back(alloc);
             }
-            if (state != nullptr && alloc->deployment_id == deployment_->id) {
-                if (deployment_->status == DeploymentStatus::Failed) {
-                    stop(*alloc, kStoppedByUpdate);
+            return is_trial(*alloc);
+        });
+        std::erase_if(sorted.migrate, [&](const Alloc* alloc) {
+            if (is_trial(*alloc)) {
+                end(*alloc, kStoppedByMigration);
+            }
+            return is_trial(*alloc);
+        });
+        for (Allocs* list : {&sorted.lost, &sorted.disconnecting}) {
+            std::erase_if(*list, [&](const Alloc* alloc) {
+                if (is_trial(*alloc)) {
+                    mark_lost(*alloc);
                     ++changes.counts.stop;
-                } else {
+                }
+                return is_trial(*alloc);
+            });
+        }
+        for (Allocs* list : {&sorted.keep, &sorted.unknown}) {
+            std::erase_if(*list, [&](const Alloc* alloc) {
+                if (!is_trial(*alloc)) {
+                    return false;
+                }
+                const bool failed = alloc->client == AllocClientStatus::Failed;
+                if (is_ours(*alloc) && !over && (failed || !is_finished(*alloc))) {
+                    // A failed one holds its place until it may be tried again.
                     current.push_back(alloc);
                     ++changes.counts.ignore;
+                } else if (!is_finished(*alloc)) {
+                    end(*alloc, kStoppedByUpdate);
                 }
-            } else if (is_abandoned_canary(*alloc)) {
-                stop(*alloc, kStoppedByUpdate);
-                ++changes.counts.stop;
-            } else {
-                kept.push_back(alloc);
-            }
+                return true;
+            });
         }
-        sorted.keep = std::move(kept);
         return current;
     }
 
@@ -731,7 +856,6 @@ private:
         const Allocs& all,
         std::size_t destructive,
         std::size_t in_place,
-        std::size_t placed_new,
         bool wants_canaries
     ) {
         if (deployment_ != nullptr && deployment_->task_groups.contains(group.name)) {
@@ -740,45 +864,21 @@ private:
         const bool ran_this_version = std::ranges::any_of(all, [&](const Alloc* alloc) {
             return same_version(*alloc, *in_.job);
         });
-        const auto total = static_cast<std::int64_t>(destructive + in_place + placed_new);
+        // What is lost or has failed is replaced by the new version too, so that a version nothing
+        // runs of yet is deployed whatever there is to do.
         const bool changes_spec = destructive + in_place > 0;
-        if (total == 0 || (ran_this_version && !changes_spec) || deployment_ != nullptr) {
+        if (group.count == 0 || (ran_this_version && !changes_spec) || deployment_ != nullptr) {
             return;
         }
         if (!out_.new_deployment) {
-            const model::Job& job = *in_.job;
-            model::Deployment d;
-            d.namespace_ = job.namespace_;
-            d.job_id = job.id;
-            d.job_version = job.version;
-            d.job_modify_index = job.modify_index;
-            d.job_spec_modify_index = job.job_modify_index;
-            d.job_create_index = job.create_index;
-            d.status = DeploymentStatus::Running;
-            d.eval_priority = in_.eval_priority;
-            out_.new_deployment = std::move(d);
+            out_.new_deployment = new_deployment(*in_.job, in_.eval_priority);
         }
-        model::DeploymentState state;
-        const model::UpdateStrategy& update = *group.update;
-        state.auto_revert = update.auto_revert;
-        state.auto_promote = update.auto_promote;
-        state.progress_deadline = update.progress_deadline;
-        if (update.progress_deadline.ns > 0) {
-            state.require_progress_by = in_.now + update.progress_deadline;
-        }
+        model::DeploymentState state = new_deployment_state(*group.update, in_.now);
         state.desired_total = group.count;
-        state.desired_canaries = wants_canaries ? update.canary : 0;
+        state.desired_canaries = wants_canaries ? group.update->canary : 0;
         model::Deployment& d = *out_.new_deployment;
         d.task_groups[group.name] = state;
-        bool canaries = false;
-        bool automatic = true;
-        for (const auto& [name, s] : d.task_groups) {
-            canaries |= s.desired_canaries > 0;
-            automatic &= s.desired_canaries == 0 || s.auto_promote;
-        }
-        d.status_description = !canaries   ? "Deployment is running"
-                               : automatic ? "Deployment is running pending automatic promotion"
-                                           : "Deployment is running but requires manual promotion";
+        d.status_description = running_description(d);
     }
 
     const ReconcileInput& in_;
@@ -791,6 +891,42 @@ private:
 };
 
 }  // namespace
+
+model::Deployment new_deployment(const model::Job& job, std::int64_t eval_priority) {
+    model::Deployment d;
+    d.namespace_ = job.namespace_;
+    d.job_id = job.id;
+    d.job_version = job.version;
+    d.job_modify_index = job.modify_index;
+    d.job_spec_modify_index = job.job_modify_index;
+    d.job_create_index = job.create_index;
+    d.status = DeploymentStatus::Running;
+    d.eval_priority = eval_priority;
+    return d;
+}
+
+model::DeploymentState new_deployment_state(const model::UpdateStrategy& update, WallTime now) {
+    model::DeploymentState state;
+    state.auto_revert = update.auto_revert;
+    state.auto_promote = update.auto_promote;
+    state.progress_deadline = update.progress_deadline;
+    if (update.progress_deadline.ns > 0) {
+        state.require_progress_by = now + update.progress_deadline;
+    }
+    return state;
+}
+
+std::string_view running_description(const model::Deployment& deployment) {
+    bool canaries = false;
+    bool automatic = true;
+    for (const auto& [name, state] : deployment.task_groups) {
+        canaries |= state.desired_canaries > 0;
+        automatic &= state.desired_canaries == 0 || state.auto_promote;
+    }
+    return !canaries   ? "Deployment is running"
+           : automatic ? "Deployment is running pending automatic promotion"
+                       : "Deployment is running but requires manual promotion";
+}
 
 Changes reconcile(const ReconcileInput& input) {
     return Reconciler(input).run();

@@ -56,8 +56,16 @@ struct ExistingAlloc {
     bool canary{false};
     Uuid next_allocation;
     Uuid followup_eval_id;
+    /// The follow-up evaluation has had its turn, or is gone.
+    bool followup_over{false};
     bool migrate{false};
+    /// Replaced at once, whatever the policy says.
     bool reschedule{false};
+    /// Failed: may be replaced although its deployment is still going on. Alive: an operator wants
+    /// another, elsewhere if possible.
+    bool may_reschedule{false};
+    /// Stopped for good: nothing takes its place until the job changes.
+    bool no_replacement{false};
     const model::RescheduleTracker* tracker{nullptr};
     /// When its last task ended (or its last change, if no task says).
     WallTime ended_at;
@@ -65,6 +73,7 @@ struct ExistingAlloc {
     WallTime unknown_since;
     /// It came back from being unknown.
     bool reconnected{false};
+    /// When the last of its tasks began (known of those that were unknown, else when it was made).
     WallTime started_at;
     double score{0};
     NodeCondition node{NodeCondition::Ready};
@@ -135,5 +144,12 @@ struct ReconcileInput {
 };
 
 Changes reconcile(const ReconcileInput& input);
+
+/// A deployment for the job, running, without groups.
+model::Deployment new_deployment(const model::Job& job, std::int64_t eval_priority);
+/// A group's part in it, from its update block; the counts are the caller's.
+model::DeploymentState new_deployment_state(const model::UpdateStrategy& update, WallTime now);
+/// What a running deployment is described as.
+std::string_view running_description(const model::Deployment& deployment);
 
 }  // namespace nl::sched

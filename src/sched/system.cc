@@ -32,6 +32,9 @@ public:
     }
 
     model::Plan run() {
+        const model::Deployment* latest =
+            in_.snapshot.latest_deployment(in_.eval.namespace_, in_.eval.job_id);
+        look_at_deployment(latest);
         for (const ExistingAlloc& alloc : allocs_) {
             look_at(alloc);
         }
@@ -40,11 +43,108 @@ public:
                 cover(group);
             }
         }
+        finish_deployment();
+        assembly_.use_deployment(changes_, latest);
         assembly_.annotate(changes_);
         return assembly_.finish(placer_ ? &*placer_ : nullptr);
     }
 
 private:
+    // --- the deployment of a job whose update block asks for steps
+
+    void end_deployment(
+        const model::Deployment& d, model::DeploymentStatus status, std::string description
+    ) {
+        changes_.deployment_updates.push_back({d.id, status, std::move(description)});
+    }
+
+    void look_at_deployment(const model::Deployment* latest) {
+        using Status = model::DeploymentStatus;
+        if (latest == nullptr) {
+            return;
+        }
+        const bool active = model::is_active(latest->status);
+        if (job_ == nullptr || job_->stop) {
+            if (active) {
+                end_deployment(*latest, Status::Cancelled, "Cancelled because job is stopped");
+            }
+        } else if (
+            latest->job_create_index != job_->create_index || latest->job_version != job_->version
+        ) {
+            if (active) {
+                end_deployment(*latest, Status::Cancelled, "Cancelled due to newer version of job");
+            }
+        } else if (latest->status != Status::Successful && latest->status != Status::Cancelled) {
+            deployment_ = latest;
+        }
+    }
+
+    bool updates_in_steps(const model::TaskGroup& group) const {
+        return job_->type == "system" && group.update && group.update->max_parallel > 0;
+    }
+
+    const model::DeploymentState* deployment_state(const model::TaskGroup& group) const {
+        if (deployment_ == nullptr) {
+            return nullptr;
+        }
+        const auto at = deployment_->task_groups.find(group.name);
+        return at == deployment_->task_groups.end() ? nullptr : &at->second;
+    }
+
+    /// `canary` of a system job is a share of its nodes, in percent, rounded up.
+    static std::int64_t canaries_of(const model::UpdateStrategy& update, std::int64_t nodes) {
+        return std::min(nodes, (nodes * std::min<std::int64_t>(update.canary, 100) + 99) / 100);
+    }
+
+    void open_deployment(
+        const model::TaskGroup& group, std::int64_t updates, std::int64_t placed, bool canaries
+    ) {
+        if (deployment_ != nullptr || updates + placed == 0) {
+            return;
+        }
+        const bool ran_before = std::ranges::any_of(allocs_, [&](const ExistingAlloc& alloc) {
+            return alloc.group == group.name && alloc.job->version == job_->version &&
+                   alloc.job->create_index == job_->create_index;
+        });
+        if (updates == 0 && ran_before) {
+            return;  // A node more is no new version.
+        }
+        if (!changes_.new_deployment) {
+            changes_.new_deployment = new_deployment(*job_, in_.eval.priority);
+        }
+        model::DeploymentState state = new_deployment_state(*group.update, in_.now);
+        state.desired_total = updates + placed;
+        state.desired_canaries = canaries ? canaries_of(*group.update, updates + placed) : 0;
+        model::Deployment& d = *changes_.new_deployment;
+        d.task_groups[group.name] = state;
+        d.status_description = running_description(d);
+    }
+
+    void finish_deployment() {
+        if (deployment_ == nullptr || !model::is_active(deployment_->status) || goes_on_) {
+            return;
+        }
+        for (const auto& [name, state] : deployment_->task_groups) {
+            if (state.desired_canaries > 0 && !state.promoted) {
+                return;
+            }
+        }
+        for (const ExistingAlloc& alloc : allocs_) {
+            const bool lives = alloc.desired == AllocDesiredStatus::Run &&
+                               !model::is_terminal(alloc.client);
+            if (lives && alloc.deployment_id == deployment_->id && !alloc.healthy.value_or(false)) {
+                return;
+            }
+        }
+        end_deployment(
+            *deployment_,
+            model::DeploymentStatus::Successful,
+            "Deployment completed successfully"
+        );
+    }
+
+    // --- allocations
+
     void stop(const ExistingAlloc& alloc, std::string_view why, bool lost) {
         StopRequest request{.alloc = &alloc, .description = why};
         if (lost) {
@@ -129,15 +229,28 @@ private:
     }
 
     /// How many destructive updates may go at once: the group's max_parallel, counting what is
-    /// being replaced and does not run yet.
-    std::size_t update_limit(const model::TaskGroup& group) const {
+    /// being replaced and is not known to be well yet; canaries first where they are asked for.
+    std::size_t update_limit(const model::TaskGroup& group, bool canaries, std::int64_t nodes) const {
         if (!group.update || group.update->max_parallel <= 0) {
             return allocs_.size();
         }
-        auto limit = group.update->max_parallel;
+        if (deployment_ != nullptr && (deployment_->status == model::DeploymentStatus::Failed ||
+                                       deployment_->status == model::DeploymentStatus::Paused)) {
+            return 0;
+        }
+        auto limit = canaries ? canaries_of(*group.update, nodes) : group.update->max_parallel;
         for (const ExistingAlloc& alloc : allocs_) {
-            if (alloc.group == group.name && alloc.desired == AllocDesiredStatus::Run &&
-                alloc.job->version == job_->version && alloc.client == AllocClientStatus::Pending) {
+            if (alloc.group != group.name || alloc.desired != AllocDesiredStatus::Run ||
+                alloc.job->version != job_->version) {
+                continue;
+            }
+            const bool ours = deployment_ != nullptr && alloc.deployment_id == deployment_->id;
+            if (ours && !alloc.healthy.value_or(true)) {
+                return 0;
+            }
+            if (canaries ? ours && alloc.canary
+                         : (ours ? !alloc.healthy.has_value()
+                                 : alloc.client == AllocClientStatus::Pending)) {
                 --limit;
             }
         }
@@ -150,22 +263,35 @@ private:
         }
         auto& changes = changes_.groups[group.name];
         changes.group = &group;
-        std::size_t limit = update_limit(group);
+        const bool in_steps = updates_in_steps(group);
+        const model::DeploymentState* state = deployment_state(group);
+        const auto& updates = updates_[group.name];
+        const bool canaries = in_steps && group.update->canary > 0 && !updates.empty() &&
+                              !(state != nullptr && state->promoted);
+        const auto nodes = state != nullptr ? state->desired_total
+                                            : static_cast<std::int64_t>(held_[group.name].size());
+        std::size_t limit = update_limit(group, canaries, nodes);
         std::size_t postponed = 0;
-        for (const ExistingAlloc* alloc : updates_[group.name]) {
+        for (const ExistingAlloc* alloc : updates) {
             if (limit == 0) {
                 ++postponed;
                 ++changes.counts.ignore;
                 continue;
             }
             --limit;
-            ++changes.counts.destructive_update;
-            place(group, *alloc);
+            if (canaries) {
+                ++changes.counts.canary;
+            } else {
+                ++changes.counts.destructive_update;
+            }
+            place(group, *alloc, canaries);
         }
-        if (postponed > 0) {
+        goes_on_ |= !updates.empty();
+        if (postponed > 0 && !in_steps) {
             const auto stagger = group.update ? group.update->stagger : Duration{};
             assembly_.follow_up({in_.now + stagger, "rolling-update", {}});
         }
+        std::int64_t placed_new = 0;
         for (std::uint32_t i = 0; i < placer_->candidate_count(); ++i) {
             const Uuid node = placer_->candidate(i).id;
             if (held_[group.name].contains(node) || placer_->refusal(i, group) != nullptr) {
@@ -175,17 +301,24 @@ private:
                 .group = group.name, .job = job_.get(), .previous = previous(group.name, node)
             };
             ++changes.counts.place;
+            goes_on_ = true;
             auto placed = placer_->place_on(i, request);
             if (placed) {
+                ++placed_new;
                 assembly_.place(request, std::move(*placed));
             } else {
                 assembly_.fail(request, *placer_);
             }
         }
+        if (in_steps) {
+            open_deployment(group, static_cast<std::int64_t>(updates.size()), placed_new, canaries);
+        }
     }
 
-    void place(const model::TaskGroup& group, const ExistingAlloc& alloc) {
-        PlaceRequest request{.group = group.name, .job = job_.get(), .previous = &alloc};
+    void place(const model::TaskGroup& group, const ExistingAlloc& alloc, bool canary) {
+        PlaceRequest request{
+            .group = group.name, .canary = canary, .job = job_.get(), .previous = &alloc
+        };
         request.stop_previous = StopRequest{.alloc = &alloc, .description = kStoppedForUpdate};
         const auto position = placer_->position_of(alloc.node_id);
         if (!position) {
@@ -220,6 +353,10 @@ private:
     Assembly assembly_;
     std::optional<Placer> placer_;
     Changes changes_;
+    /// The deployment of this version, unless it is over well.
+    const model::Deployment* deployment_{nullptr};
+    /// This pass changes something, or would.
+    bool goes_on_{false};
     /// By group: nodes that have their allocation.
     std::map<std::string, std::set<Uuid>, std::less<>> held_;
     std::map<std::string, std::vector<const ExistingAlloc*>, std::less<>> updates_;
