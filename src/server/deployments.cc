@@ -1,6 +1,9 @@
 #include "server/deployments.h"
 
+#include "sched/reschedule.h"
 #include "server/node_evals.h"
+#include "server/rollback.h"
+#include "state/commands/alloc.h"
 #include "state/commands/deployment.h"
 #include "state/commands/eval.h"
 
@@ -17,6 +20,8 @@ namespace {
 using model::DeploymentStatus;
 
 constexpr Duration kRepeatAfter = seconds(5);
+/// Nodes judge health; only after this long beyond the time for it do the servers.
+constexpr Duration kNodeMaySay = seconds(10);
 
 bool has_checks(const model::TaskGroup& group) {
     const auto any = [](const std::vector<model::Service>& services) {
@@ -49,6 +54,10 @@ std::optional<WallTime> running_since(const state::AllocView& alloc) {
 struct Look {
     std::vector<Uuid> healthy;
     std::vector<Uuid> unhealthy;
+    /// Unhealthy ones that may be tried again.
+    std::vector<Uuid> may_retry;
+    /// One of the allocations ends the deployment, and whether its group wants to go back.
+    bool fails{false};
     bool fails_with_revert{false};
     /// The next time at which the answer may be another.
     std::optional<WallTime> next;
@@ -56,41 +65,77 @@ struct Look {
     void later(WallTime at) { next = next ? std::min(*next, at) : at; }
 };
 
-/// Judges what no one has judged yet: by task states where that is asked for or nothing better
-/// exists, and by the healthy deadline in any case.
+/// The group's policy lets an allocation that failed now be tried again, at once or later.
+bool may_try_again(const state::AllocView& alloc, WallTime wall) {
+    const auto& policy = alloc.group().reschedule_policy;
+    return policy && sched::next_reschedule_time(
+                         *policy, alloc.details().reschedule_tracker.get(), wall
+                     )
+                         .has_value();
+}
+
+/// What an unhealthy allocation means: the deployment's end if there is no deadline until which
+/// another may do better, or nothing left to try.
+void judge_unhealthy(
+    const state::AllocView& alloc, const model::DeploymentState& state, WallTime wall, Look& look
+) {
+    if (alloc.server_terminal() || !alloc.details().next_allocation.is_nil()) {
+        return;
+    }
+    if (state.progress_deadline.ns == 0 || !may_try_again(alloc, wall)) {
+        look.fails = true;
+        look.fails_with_revert |= state.auto_revert;
+    } else if (!alloc.details().desired_transition.reschedule.value_or(false)) {
+        look.may_retry.push_back(alloc.id());
+    }
+}
+
+/// Takes in what nodes have judged, and judges what no node did: an allocation that ended, and,
+/// after a while, by task states and deadline, one whose node has forgotten about it.
 Look look_at(const state::Snapshot& snapshot, const model::Deployment& d, WallTime wall) {
     Look look;
     for (const state::AllocView alloc : snapshot.allocs_of_deployment(d.id)) {
         const auto state = d.task_groups.find(alloc.task_group());
-        if (state == d.task_groups.end() || !alloc.group().update || alloc.server_terminal()) {
+        if (state == d.task_groups.end() || !alloc.group().update) {
             continue;
         }
         if (alloc.healthy().has_value()) {
-            look.fails_with_revert |= !*alloc.healthy() && state->second.auto_revert;
+            if (!*alloc.healthy()) {
+                judge_unhealthy(alloc, state->second, wall, look);
+            }
+            continue;
+        }
+        if (alloc.server_terminal()) {
             continue;
         }
         const model::UpdateStrategy& update = *alloc.group().update;
         if (alloc.client_terminal()) {
-            look.unhealthy.push_back(alloc.id());
-            look.fails_with_revert |= state->second.auto_revert;
+            if (alloc.client_status() != model::AllocClientStatus::Lost) {
+                look.unhealthy.push_back(alloc.id());
+                judge_unhealthy(alloc, state->second, wall, look);
+            }
             continue;
         }
-        if (update.health_check == "manual") {
+        if (update.health_check == "manual" ||
+            alloc.client_status() == model::AllocClientStatus::Unknown) {
             continue;
         }
         const bool by_tasks = update.health_check == "task_states" || !has_checks(alloc.group());
         if (const auto since = by_tasks ? running_since(alloc) : std::nullopt) {
-            const WallTime ripe = *since + update.min_healthy_time;
+            const WallTime ripe = std::max(*since, WallTime{d.create_time}) +
+                                  update.min_healthy_time + kNodeMaySay;
             if (ripe <= wall) {
                 look.healthy.push_back(alloc.id());
                 continue;
             }
             look.later(ripe);
         }
-        const WallTime deadline = WallTime{alloc.create_time()} + update.healthy_deadline;
+        // One updated in place is older than its part in the deployment.
+        const WallTime joined{std::max(alloc.create_time(), d.create_time)};
+        const WallTime deadline = joined + update.healthy_deadline + kNodeMaySay;
         if (update.healthy_deadline.ns > 0 && deadline <= wall) {
             look.unhealthy.push_back(alloc.id());
-            look.fails_with_revert |= state->second.auto_revert;
+            judge_unhealthy(alloc, state->second, wall, look);
         } else if (update.healthy_deadline.ns > 0) {
             look.later(deadline);
         }
@@ -98,22 +143,10 @@ Look look_at(const state::Snapshot& snapshot, const model::Deployment& d, WallTi
     return look;
 }
 
-/// The newest version below the deployment's that once was stable.
-std::shared_ptr<const model::Job> last_stable(
-    const state::Snapshot& snapshot, const model::Deployment& d
-) {
-    std::shared_ptr<const model::Job> found;
-    for (const state::JobVersionRow& row : snapshot.job_versions(d.namespace_, d.job_id)) {
-        if (row.job->stable && row.job->version < d.job_version) {
-            found = row.job;
-        }
-    }
-    return found;
-}
-
-bool is_complete(const model::DeploymentState& s) {
-    return s.healthy_allocs >= std::max(s.desired_total, s.desired_canaries) &&
-           (s.desired_canaries == 0 || s.promoted);
+/// Every canary is healthy, or everything is, where canaries are promoted or not asked for.
+bool has_what_it_needs(const model::DeploymentState& s) {
+    const bool canaries = s.desired_canaries > 0 && !s.promoted;
+    return s.healthy_allocs >= (canaries ? s.desired_canaries : s.desired_total);
 }
 
 }  // namespace
@@ -166,16 +199,19 @@ std::vector<state::Command> Deployments::tick(
         eval.priority = d->eval_priority > 0 ? d->eval_priority : job->priority;
 
         bool overdue = false;
+        bool overdue_with_revert = false;
         std::int64_t healthy = static_cast<std::int64_t>(look.healthy.size());
         bool promotable = false;
         bool waits_for_operator = false;
         std::optional<WallTime> next = look.next;
         for (const auto& [name, state] : d->task_groups) {
             healthy += state.healthy_allocs;
-            if (!is_complete(state) && state.progress_deadline.ns > 0 &&
+            if (!has_what_it_needs(state) && state.progress_deadline.ns > 0 &&
                 !state.require_progress_by.is_zero()) {
-                const bool promoted = state.desired_canaries == 0 || state.promoted;
-                overdue |= promoted && state.require_progress_by <= wall;
+                if (state.require_progress_by <= wall) {
+                    overdue = true;
+                    overdue_with_revert |= state.auto_revert;
+                }
                 next =
                     next ? std::min(*next, state.require_progress_by) : state.require_progress_by;
             }
@@ -190,29 +226,28 @@ std::vector<state::Command> Deployments::tick(
             const Duration wait = std::clamp(*next - wall, seconds(1), minutes(1));
             watch.due = now + wait;
         }
-        if (look.fails_with_revert || overdue) {
+        if (look.fails || overdue) {
             // Asked again only if the command is lost on its way.
             watch.due = now + kRepeatAfter;
-            std::string text = overdue && !look.fails_with_revert
-                                   ? "Failed due to progress deadline"
-                                   : "Failed due to unhealthy allocations";
+            Rollback rollback = plan_rollback(
+                snapshot,
+                *d,
+                look.fails ? "Failed due to unhealthy allocations"
+                           : "Failed due to progress deadline",
+                look.fails ? look.fails_with_revert : overdue_with_revert
+            );
             state::commands::DeploymentAllocHealth command;
             command.deployment_id = d->id;
             command.healthy = look.healthy;
             command.unhealthy = look.unhealthy;
-            const bool reverts = std::ranges::any_of(d->task_groups, [](const auto& item) {
-                return item.second.auto_revert;
-            });
-            if (reverts) {
-                if (const auto stable = last_stable(snapshot, *d)) {
-                    text += fmt::format(" - rolling back to job version {}", stable->version);
-                    command.rollback = state::commands::JobRegister{.job = stable};
-                } else {
-                    text += " - no stable job version to auto revert to";
-                }
+            if (rollback.job != nullptr) {
+                command.rollback = state::commands::JobRegister{
+                    .job = std::move(rollback.job), .keep_versions = options_.keep_versions
+                };
             }
-            command.update =
-                model::DeploymentStatusUpdate{d->id, DeploymentStatus::Failed, std::move(text)};
+            command.update = model::DeploymentStatusUpdate{
+                d->id, DeploymentStatus::Failed, std::move(rollback.description)
+            };
             command.eval = std::move(eval);
             commands.push_back(state::make_command(command, wall, rng.next()));
             continue;
@@ -225,6 +260,18 @@ std::vector<state::Command> Deployments::tick(
             command.unhealthy = look.unhealthy;
             command.eval = std::move(eval);
             commands.push_back(state::make_command(command, wall, rng.next()));
+            continue;
+        }
+        if (!look.may_retry.empty()) {
+            state::commands::AllocDesiredTransition command;
+            for (const Uuid& alloc : look.may_retry) {
+                model::DesiredTransition transition;
+                transition.reschedule = true;
+                command.items.push_back({alloc, transition});
+            }
+            command.evals.push_back(std::move(eval));
+            commands.push_back(state::make_command(command, wall, rng.next()));
+            watch.due = std::min(watch.due, now + kRepeatAfter);
             continue;
         }
         if (promotable && !waits_for_operator) {

@@ -1,8 +1,8 @@
 #pragma once
 // Watches running deployments: wakes the scheduler when allocations become healthy so that the next
-// step begins, promotes canaries by itself where asked, fails a deployment whose progress deadline
-// passes or whose allocation is unhealthy with auto_revert, and goes back to the last stable
-// version. Acts only by commands. Owned by server::Leader; rebuilt from a snapshot.
+// step begins, lets unhealthy ones be tried again while the group's policy and progress deadline
+// allow it and fails the deployment when they do not, promotes canaries by itself where asked, and
+// goes back to the last stable version (server/rollback). Acts only by commands. Owned by server::Leader; rebuilt from a snapshot.
 // Source: jobspec reference, update; JSON conventions, deployment texts.
 
 #include "base/rng.h"
@@ -11,6 +11,7 @@
 #include "state/command.h"
 #include "state/snapshot.h"
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <vector>
@@ -20,6 +21,8 @@ namespace nl::server {
 struct DeploymentOptions {
     /// The least time between two looks at one deployment; changes in between are seen together.
     Duration batch = milliseconds(250);
+    /// Versions kept of a job that goes back, as in state::commands::JobRegister.
+    std::uint32_t keep_versions{0};
 };
 
 class Deployments {

@@ -23,16 +23,38 @@ bool asked_to_migrate(const state::AllocView& alloc) {
     return alloc.details().desired_transition.migrate.value_or(false);
 }
 
+/// Found healthy by its deployment, or running for as long as the migrate block asks for.
+bool runs_well(const state::AllocView& alloc, const model::TaskGroup& group, WallTime wall) {
+    if (alloc.client_status() != model::AllocClientStatus::Running) {
+        return false;
+    }
+    if (alloc.healthy().has_value()) {
+        return *alloc.healthy();
+    }
+    const Duration ripe = group.migrate ? group.migrate->min_healthy_time : Duration{};
+    if (ripe.ns <= 0) {
+        return true;
+    }
+    WallTime since;
+    for (const auto& [name, task] : alloc.task_states()) {
+        if (task.state == "running") {
+            since = std::max(since, task.started_at);
+        }
+    }
+    return since + ripe <= wall;
+}
+
 /// How many more of the group may be moved now: those that run well beyond count less max_parallel.
-std::int64_t movable(const state::Snapshot& snapshot, const state::AllocView& sample) {
+std::int64_t movable(
+    const state::Snapshot& snapshot, const state::AllocView& sample, WallTime wall
+) {
     const model::TaskGroup& group = sample.group();
     const std::int64_t parallel = group.migrate ? group.migrate->max_parallel : 1;
     std::int64_t well = 0;
     for (const state::AllocView alloc :
          snapshot.allocs_of_job(sample.namespace_(), sample.job_id())) {
         if (alloc.task_group() == group.name && !alloc.terminal() && !asked_to_migrate(alloc) &&
-            alloc.client_status() == model::AllocClientStatus::Running &&
-            alloc.healthy().value_or(true)) {
+            runs_well(alloc, group, wall)) {
             ++well;
         }
     }
@@ -114,7 +136,7 @@ std::vector<state::Command> Drainer::tick(
                 const GroupKey key{alloc.namespace_(), alloc.job_id(), alloc.task_group()};
                 auto room = budget.find(key);
                 if (room == budget.end()) {
-                    room = budget.emplace(key, movable(snapshot, alloc)).first;
+                    room = budget.emplace(key, movable(snapshot, alloc, wall)).first;
                 }
                 if (!asked_to_migrate(alloc) && !alloc.server_terminal() && room->second > 0) {
                     --room->second;

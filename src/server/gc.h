@@ -21,6 +21,7 @@ struct GcOptions {
     Duration job_threshold = hours(4);
     Duration node_threshold = hours(24);
     Duration deployment_threshold = hours(1);
+    Duration acl_token_threshold = hours(1);
     /// Ids in one command.
     std::size_t max_per_command{4096};
 };
@@ -34,12 +35,16 @@ public:
     Instant next_deadline() const { return due_; }
 
     /// What may go, as commands; `force` does not ask how old it is.
-    std::vector<state::Command> collect(const state::Snapshot& snapshot, WallTime wall, bool force)
-        const;
+    std::vector<state::Command> collect(
+        const state::Snapshot& snapshot, WallTime wall, bool force
+    );
+    /// Whether the last collection left something for the next.
+    bool left_over() const { return left_over_; }
 
 private:
     GcOptions options_;
     Instant due_ = Instant::max();
+    bool left_over_{false};
 };
 
 }  // namespace nl::server

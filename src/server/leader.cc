@@ -34,7 +34,9 @@ bool waits_for_reconnect(const state::Snapshot& snapshot, const Uuid& node) {
             continue;
         }
         const model::TaskGroup& group = alloc.group();
-        if ((group.disconnect && group.disconnect->lost_after.ns > 0) ||
+        if ((group.disconnect &&
+             (group.disconnect->lost_after.ns > 0 || !group.disconnect->replace.value_or(true))) ||
+            group.prevent_reschedule_on_lost ||
             group.max_client_disconnect.value_or(Duration{}).ns > 0) {
             return true;
         }
@@ -71,6 +73,7 @@ struct Leader::Duties {
           streams(options.servers),
           deployments(options.deployments),
           drainer(options.drains),
+          periodic(options.zones),
           gc(options.gc) {
         for (const model::Node& node : snapshot.nodes()) {
             if (node.status == model::NodeStatus::Ready ||
@@ -79,11 +82,18 @@ struct Leader::Duties {
             }
         }
         for (const model::Evaluation& eval : snapshot.evals()) {
-            take_in(std::make_shared<const model::Evaluation>(eval), now, wall);
+            auto known = std::make_shared<const model::Evaluation>(eval);
+            if (eval.status == model::EvalStatus::Blocked) {
+                // Room may have come while nobody led, or just before: it is looked for once.
+                broker.enqueue(std::move(known), now, wall);
+            } else {
+                take_in(known, now, wall);
+            }
         }
         deployments.rebuild(snapshot, now);
         drainer.rebuild(snapshot, now);
         periodic.rebuild(snapshot, now, wall);
+        dispatcher.rebuild(snapshot, now, wall);
         gc.start(now);
     }
 
@@ -151,8 +161,12 @@ struct Leader::Duties {
                 deployments.changed(deployment, now);
             }
             for (const state::Change& change : effects.changes) {
+                if (change.table == state::TableId::PeriodicLaunches) {
+                    periodic.changed(change.namespace_, change.key, snapshot, now, wall);
+                }
                 if (change.table == state::TableId::Jobs) {
                     periodic.changed(change.namespace_, change.key, snapshot, now, wall);
+                    dispatcher.changed(change.namespace_, change.key, snapshot, now, wall);
                     if (change.kind != state::Change::Kind::Update || job_stopped(change)) {
                         blocked.forget_job({change.namespace_, change.key});
                     }
@@ -347,6 +361,9 @@ struct Leader::Duties {
         for (auto& command : periodic.tick(snapshot, now, wall, rng)) {
             propose(std::move(command));
         }
+        for (auto& command : dispatcher.tick(snapshot, now, wall, rng)) {
+            propose(std::move(command));
+        }
         for (auto& command : gc.tick(snapshot, now, wall)) {
             propose(std::move(command));
         }
@@ -406,6 +423,7 @@ struct Leader::Duties {
              deployments.next_deadline(),
              drainer.next_deadline(),
              periodic.next_deadline(),
+             dispatcher.next_deadline(),
              gc.next_deadline()}
         );
     }
@@ -422,6 +440,7 @@ struct Leader::Duties {
     Deployments deployments;
     Drainer drainer;
     Periodic periodic;
+    Dispatcher dispatcher;
     Gc gc;
     std::uint64_t next_ticket{1};
     std::size_t with_workers{0};

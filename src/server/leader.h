@@ -24,6 +24,7 @@
 #include "model/plan.h"
 #include "server/broker.h"
 #include "server/deployments.h"
+#include "server/dispatcher.h"
 #include "server/drainer.h"
 #include "server/gc.h"
 #include "server/heartbeats.h"
@@ -53,6 +54,8 @@ struct LeaderOptions {
     DeploymentOptions deployments;
     DrainOptions drains;
     GcOptions gc;
+    /// For the time zones of periodic jobs; null knows UTC only.
+    std::shared_ptr<const expr::ZoneSource> zones;
     /// Evaluations that may be with workers at once.
     std::size_t workers{2};
     /// RPC addresses nodes are told.

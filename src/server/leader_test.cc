@@ -244,15 +244,19 @@ TEST(Leader, ABadUpdateGoesBackToTheStableVersion) {
     };
     cluster.run_job(job);
     cluster.advance(seconds(10));
-    for (auto& [id, node] : cluster.nodes()) {
-        node.ends_with = model::AllocClientStatus::Failed;
-    }
+    cluster.fate = [](const model::Allocation&, const model::Job& placed) {
+        testing::FakeFate fate;
+        if (placed.task_groups[0].tasks[0].env.contains("version")) {
+            fate.ends_after = seconds(1);
+        }
+        return fate;
+    };
     job.task_groups[0].tasks[0].env["version"] = "bad";
     cluster.run_job(job);
-    for (auto& [id, node] : cluster.nodes()) {
-        node.ends_with.reset();
-    }
-    cluster.advance(minutes(3));
+    cluster.advance(minutes(5));
+    EXPECT_EQ(cluster.snapshot().job("default", "web")->version, 1U)
+        << "it is tried again until the progress deadline";
+    cluster.advance(minutes(8));
     const auto snapshot = cluster.snapshot();
     EXPECT_EQ(snapshot.job("default", "web")->version, 2U);
     EXPECT_FALSE(snapshot.job("default", "web")->task_groups[0].tasks[0].env.contains("version"));

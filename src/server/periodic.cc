@@ -1,23 +1,25 @@
 #include "server/periodic.h"
 
 #include "base/check.h"
-#include "server/cron.h"
 #include "server/node_evals.h"
 #include "state/commands/job.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
+#include <array>
 
 namespace nl::server {
 namespace {
 
-/// Launches that were missed while nobody led are made up for once, if not older than this.
-constexpr Duration kMissedLaunchLimit = hours(24 * 7);
+/// The calendar may be set: it is looked at again at least this often.
+constexpr Duration kLookAgain = seconds(30);
+/// A launch that the state does not show after this long was lost on its way.
+constexpr Duration kProposeAgain = seconds(5);
 
 bool is_launched(const model::Job& job) {
-    return job.periodic && job.periodic->enabled && !job.stop;
+    return job.periodic && job.periodic->enabled && !job.stop &&
+           (!job.parameterized_job || job.dispatched);
 }
 
 bool child_runs(const state::Snapshot& snapshot, const model::Job& job) {
@@ -31,23 +33,83 @@ bool child_runs(const state::Snapshot& snapshot, const model::Job& job) {
 
 }  // namespace
 
-std::optional<WallTime> next_launch(const model::Job& job, WallTime after) {
-    if (!job.periodic || (!job.periodic->time_zone.empty() && job.periodic->time_zone != "UTC")) {
-        return std::nullopt;
+// ---- the launches of one job
+
+Result<Launches> Launches::of(
+    const model::PeriodicConfig& config, const expr::ZoneSource* zones
+) {
+    Launches out;
+    std::vector<std::string> specs = config.specs;
+    if (!config.spec.empty()) {
+        specs.push_back(config.spec);
     }
-    std::vector<std::string> specs = job.periodic->specs;
-    if (!job.periodic->spec.empty()) {
-        specs.push_back(job.periodic->spec);
-    }
-    std::optional<WallTime> first;
     for (const std::string& spec : specs) {
-        const auto cron = Cron::parse(spec);
-        const auto at = cron ? cron->next(after) : std::nullopt;
+        NL_TRY(auto cron, expr::Cron::parse(spec));
+        out.crons_.push_back(cron);
+    }
+    if (!expr::is_utc(config.time_zone)) {
+        out.zone_ = zones == nullptr ? nullptr : zones->find(config.time_zone);
+        if (out.zone_ == nullptr) {
+            return fail(ErrorCode::InvalidArgument, "unknown time zone {}", config.time_zone);
+        }
+    }
+    out.missed_ = config.missed == "skip"      ? Missed::Skip
+                  : config.missed == "run_all" ? Missed::RunAll
+                                               : Missed::RunOnce;
+    return out;
+}
+
+std::optional<WallTime> Launches::next(WallTime after) const {
+    std::optional<WallTime> first;
+    for (const expr::Cron& cron : crons_) {
+        const auto at = cron.next(after, zone_.get());
         if (at && (!first || *at < *first)) {
             first = at;
         }
     }
     return first;
+}
+
+std::vector<WallTime> Launches::between(WallTime after, WallTime until, std::size_t max) const {
+    NL_ASSERT(max > 0);
+    // The last few are wanted: a longer span is looked at only if a shorter one has too few.
+    constexpr std::array kSpans{minutes(2), hours(1), hours(24), hours(24 * 31), kMissedAgeMax};
+    std::vector<WallTime> found;
+    for (const Duration span : kSpans) {
+        found.clear();
+        const WallTime from = std::max(after, until - span);
+        WallTime at = from;
+        while (const auto one = next(at)) {
+            if (*one > until) {
+                break;
+            }
+            at = *one;
+            found.push_back(at);
+        }
+        if (found.size() >= max || from == after) {
+            break;
+        }
+    }
+    if (found.size() > max) {
+        found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(max));
+    }
+    return found;
+}
+
+std::optional<WallTime> Launches::due(WallTime after, WallTime wall) const {
+    switch (missed_) {
+        case Missed::Skip:
+            return next(std::max(after, wall - kOnTime));
+        case Missed::RunOnce: {
+            const auto missed = between(after, wall, 1);
+            return missed.empty() ? next(after) : std::optional(missed.back());
+        }
+        case Missed::RunAll: {
+            const auto missed = between(after, wall, kMissedRunsMax);
+            return missed.empty() ? next(after) : std::optional(missed.front());
+        }
+    }
+    NL_UNREACHABLE();
 }
 
 model::Job periodic_child(const model::Job& job, WallTime at) {
@@ -56,24 +118,35 @@ model::Job periodic_child(const model::Job& job, WallTime at) {
     child.id = fmt::format("{}/periodic-{}", job.id, at.unix_ns / 1'000'000'000);
     child.name = child.id;
     child.periodic.reset();
+    child.dispatch_idempotency_token.clear();
     child.status.clear();
     child.status_description.clear();
     child.stable = false;
     child.version = 0;
+    child.version_tag.reset();
     child.create_index = child.modify_index = child.job_modify_index = Index{};
     return child;
 }
 
-void Periodic::plan(const model::Job& job, WallTime after, Instant now, WallTime wall) {
-    const Key key{job.namespace_, job.id};
-    if (const auto known = jobs_.find(key); known != jobs_.end()) {
-        by_due_.erase({known->second.due, key});
-        jobs_.erase(known);
+// ---- the duty
+
+void Periodic::forget(const Key& key) {
+    const auto known = jobs_.find(key);
+    if (known == jobs_.end()) {
+        return;
     }
-    if (const auto at = next_launch(job, after)) {
-        const Instant due = *at <= wall ? now : now + (*at - wall);
-        jobs_[key] = {*at, due};
-        by_due_.insert({due, key});
+    by_time_.erase({known->second.at, key});
+    if (known->second.proposed) {
+        proposed_.erase({*known->second.proposed, key});
+    }
+    jobs_.erase(known);
+}
+
+void Periodic::set_due(Instant now, WallTime wall) {
+    due_ = proposed_.empty() ? Instant::max() : proposed_.begin()->first + kProposeAgain;
+    if (!by_time_.empty()) {
+        const WallTime at = by_time_.begin()->first;
+        due_ = std::min(due_, at <= wall ? now : now + std::min(at - wall, kLookAgain));
     }
 }
 
@@ -92,72 +165,66 @@ void Periodic::changed(
     Instant now,
     WallTime wall
 ) {
+    const Key key{ns, job_id};
+    forget(key);
     const auto job = snapshot.job(ns, job_id);
-    if (job == nullptr || !is_launched(*job)) {
-        const Key key{ns, job_id};
-        if (const auto known = jobs_.find(key); known != jobs_.end()) {
-            by_due_.erase({known->second.due, key});
-            jobs_.erase(known);
+    if (job != nullptr && is_launched(*job)) {
+        WallTime after{job->submit_time};
+        if (const auto* launched = snapshot.periodic_launch(ns, job_id)) {
+            after = std::max(after, launched->launch);
         }
-        return;
-    }
-    const state::PeriodicLaunch* launched = snapshot.periodic_launch(ns, job_id);
-    WallTime after{job->submit_time};
-    if (launched != nullptr) {
-        after = std::max(after, launched->launch);
-    }
-    after = std::max(after, wall - kMissedLaunchLimit);
-    // Of several missed times only the last is made up for.
-    while (const auto next = next_launch(*job, after)) {
-        const auto following = next_launch(*job, *next);
-        if (!following || *following > wall) {
-            break;
+        auto launches = Launches::of(*job->periodic, zones_.get());
+        // A job that this server cannot launch (a zone only another's database has) is left alone.
+        const auto at = launches ? launches->due(after, wall) : std::nullopt;
+        if (at) {
+            jobs_.emplace(key, Next{std::move(*launches), *at, std::nullopt});
+            by_time_.emplace(*at, key);
         }
-        after = *next;
     }
-    plan(*job, after, now, wall);
-}
-
-Instant Periodic::next_deadline() const {
-    return by_due_.empty() ? Instant::max() : by_due_.begin()->first;
+    set_due(now, wall);
 }
 
 std::vector<state::Command> Periodic::tick(
     const state::Snapshot& snapshot, Instant now, WallTime wall, Rng& rng
 ) {
     std::vector<state::Command> commands;
-    while (!by_due_.empty() && by_due_.begin()->first <= now) {
-        const Key key = by_due_.begin()->second;
-        const WallTime at = jobs_.at(key).at;
+    if (now < due_) {
+        return commands;
+    }
+    while (!proposed_.empty() && proposed_.begin()->first + kProposeAgain <= now) {
+        const Key key = proposed_.begin()->second;
+        changed(key.first, key.second, snapshot, now, wall);
+    }
+    while (!by_time_.empty() && by_time_.begin()->first <= wall) {
+        const Key key = by_time_.begin()->second;
+        Next& next = jobs_.at(key);
+        by_time_.erase(by_time_.begin());
         const auto job = snapshot.job(key.first, key.second);
         if (job == nullptr || !is_launched(*job)) {
-            by_due_.erase(by_due_.begin());
-            jobs_.erase(key);
+            forget(key);
             continue;
         }
-        if (at > wall) {
-            // The calendar was set back: the time is not there yet.
-            plan(*job, at - seconds(1), now, wall);
-            NL_ASSERT(jobs_.at(key).due > now);
-            continue;
-        }
-        // The child goes first: were the leader lost between the two, the next one registers the
-        // same child again, which changes nothing.
-        if (!(job->periodic->prohibit_overlap && child_runs(snapshot, *job))) {
-            auto child = std::make_shared<model::Job>(periodic_child(*job, at));
+        // A calendar that was set forward has jumped over some.
+        const auto at = next.launches.due(next.at - nanoseconds(1), wall);
+        next.at = at && *at <= wall ? *at : next.at;
+        state::commands::PeriodicLaunchUpsert command;
+        command.launch.namespace_ = key.first;
+        command.launch.job_id = key.second;
+        command.launch.launch = next.at;
+        // Not launched or not, the time has had its turn.
+        const bool skipped = wall - next.at > kOnTime && job->periodic->missed == "skip";
+        if (!skipped && !(job->periodic->prohibit_overlap && child_runs(snapshot, *job))) {
+            auto child = std::make_shared<model::Job>(periodic_child(*job, next.at));
             child->submit_time = wall.unix_ns;
-            state::commands::JobRegister registration;
+            auto& registration = command.registration.ensure();
             registration.eval = job_evaluation(*child, "periodic-job", wall, rng);
             registration.job = std::move(child);
-            commands.push_back(state::make_command(registration, wall, rng.next()));
         }
-        state::commands::PeriodicLaunchUpsert launch;
-        launch.launch.namespace_ = key.first;
-        launch.launch.job_id = key.second;
-        launch.launch.launch = at;
-        commands.push_back(state::make_command(launch, wall, rng.next()));
-        plan(*job, at, now, wall);
+        commands.push_back(state::make_command(command, wall, rng.next()));
+        next.proposed = now;
+        proposed_.emplace(now, key);
     }
+    set_due(now, wall);
     return commands;
 }
 

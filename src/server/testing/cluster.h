@@ -19,6 +19,31 @@
 
 namespace nl::server::testing {
 
+/// What becomes of an allocation on its node.
+struct FakeFate {
+    /// Its task ends by itself after this long.
+    std::optional<Duration> ends_after;
+    model::AllocClientStatus ends_with{model::AllocClientStatus::Failed};
+    /// Its node finds it healthy after min_healthy_time; otherwise unhealthy at its deadline.
+    bool healthy{true};
+};
+
+/// An allocation on a node, as a client would run and judge it.
+struct FakeTask {
+    model::AllocClientStatus status{model::AllocClientStatus::Running};
+    WallTime started;
+    WallTime ended;
+    std::optional<Instant> ends;
+    model::AllocClientStatus ends_with{};
+    Uuid deployment;
+    std::optional<Instant> judged;
+    bool verdict{true};
+    std::optional<bool> healthy;
+    WallTime healthy_at;
+    /// It was found healthy once; an update in place does not change that.
+    bool was_healthy{false};
+};
+
 /// A node that starts what it is given at once and reports it.
 struct FakeNode {
     model::Node node;
@@ -29,8 +54,11 @@ struct FakeNode {
     bool registered{false};
     Duration ttl;
     Instant next_beat = Instant::max();
+    /// When it tries again after it was refused.
+    Instant comes_again = Instant::max();
     std::uint64_t sequence{0};
     std::set<Uuid> running;
+    std::map<Uuid, FakeTask> tasks;
     /// Tasks end at once with this instead of running.
     std::optional<model::AllocClientStatus> ends_with;
     std::uint64_t frames{0};
@@ -44,8 +72,8 @@ public:
         handle(BecameLeader{store_.snapshot(), Term{++term_}, term_ * 77});
         settle();
     }
-    /// The leader dies with everything it had in memory; the same state gets a new one.
-    void fail_over() {
+    /// The leader dies with everything it had in memory.
+    void lose_leader() {
         queue_.clear();
         handle(LostLeadership{});
         settle();
@@ -53,6 +81,10 @@ public:
             node.connected = false;
             node.registered = false;
         }
+    }
+    /// The same, and the same state gets a new one.
+    void fail_over() {
+        lose_leader();
         lead();
         for (auto& [id, node] : nodes_) {
             if (!node.silent) {
@@ -77,7 +109,23 @@ public:
         hello.hello = NodeHello{.protocol = kNodeProtocolVersion, .node = node.node};
         queue_.emplace_back(NodeFrame{node.session, std::move(hello)});
     }
+    /// Cut off: what it runs goes on.
     void silence(FakeNode& node) { node.silent = true; }
+    /// Without power: what it runs is gone, and failed when it is back.
+    void crash(FakeNode& node) {
+        node.silent = true;
+        for (auto& [id, task] : node.tasks) {
+            if (!model::is_terminal(task.status)) {
+                end_task(node, id, task, model::AllocClientStatus::Failed);
+            }
+        }
+    }
+    /// Its tasks were started anew meanwhile, as by their restart policy.
+    void restart_tasks(FakeNode& node) {
+        for (auto& [id, task] : node.tasks) {
+            task.started = wall;
+        }
+    }
     void wake(FakeNode& node) {
         node.silent = false;
         queue_.emplace_back(NodeClosed{node.session});
@@ -88,6 +136,12 @@ public:
     template <class Body>
     Result<void> command(const Body& body) {
         const auto effects = apply(state::make_command(body, wall, rng_.next()), std::nullopt);
+        settle();
+        return effects;
+    }
+    /// A command already made.
+    Result<void> commit(const state::Command& made) {
+        const auto effects = apply(made, std::nullopt);
         settle();
         return effects;
     }
@@ -102,7 +156,9 @@ public:
         eval.triggered_by = "job-register";
         eval.status = model::EvalStatus::Pending;
         state::commands::JobRegister registration;
-        if (!job.periodic) {
+        const bool waits = job.parameterized_job &&
+                           (!job.dispatched || job.parameterized_job->max_parallel > 0);
+        if (!job.periodic && !waits) {
             registration.eval = std::move(eval);
         }
         registration.job = std::make_shared<const model::Job>(std::move(job));
@@ -110,8 +166,9 @@ public:
     }
     /// The node says that an allocation ended.
     void end_alloc(FakeNode& node, const Uuid& alloc, model::AllocClientStatus status) {
-        node.running.erase(alloc);
-        report(node, {{alloc, status}});
+        FakeTask& task = node.tasks[alloc];
+        end_task(node, alloc, task, status);
+        report(node, {alloc});
         settle();
     }
 
@@ -125,12 +182,20 @@ public:
                 if (node.registered && !node.silent) {
                     next = std::min(next, node.next_beat);
                 }
+                next = std::min({next, next_of_tasks(node), node.comes_again});
             }
             if (next > end) {
                 break;
             }
             pass(std::max(next, now + milliseconds(1)));
             for (auto& [id, node] : nodes_) {
+                run_tasks(node);
+                if (node.comes_again <= now) {
+                    node.comes_again = Instant::max();
+                    if (!node.silent && !node.connected) {
+                        connect(node);
+                    }
+                }
                 if (node.registered && !node.silent && node.next_beat <= now) {
                     node.next_beat = now + node.ttl / 3;
                     NodeToServer beat;
@@ -163,6 +228,10 @@ public:
     }
     std::map<Uuid, FakeNode>& nodes() { return nodes_; }
     LeaderStatus status() const { return leader_.status(); }
+    /// What becomes of an allocation; by default it runs for ever and is healthy.
+    std::function<FakeFate(const model::Allocation&, const model::Job&)> fate;
+    /// Looks at every state there is.
+    std::function<void(const state::Snapshot&)> watch;
     /// Proposals that shall be lost on their way.
     std::function<bool(const state::Command&)> lose;
 
@@ -180,6 +249,9 @@ private:
         auto effects = std::make_shared<std::vector<state::Effects>>();
         effects->push_back(store_.apply(++index_, command));
         const Result<void> result = effects->front().result;
+        if (watch) {
+            watch(store_.snapshot());
+        }
         queue_.emplace_back(StateApplied{effects, store_.snapshot()});
         if (ticket) {
             queue_.emplace_back(CommandResult{
@@ -231,6 +303,7 @@ private:
                 if (node.session == refuse.session) {
                     node.connected = false;
                     node.registered = false;
+                    node.comes_again = now + seconds(1);
                 }
             }
         }
@@ -249,20 +322,42 @@ private:
         if (!frame.allocs) {
             return;
         }
-        std::vector<std::pair<Uuid, model::AllocClientStatus>> news;
+        for (const Uuid& gone : frame.allocs->removed) {
+            node.tasks.erase(gone);
+            node.running.erase(gone);
+        }
+        std::vector<Uuid> news;
         for (const PushedAlloc& pushed : frame.allocs->changed) {
             const model::Allocation& alloc = pushed.alloc;
+            const auto known = node.tasks.find(alloc.id);
             if (model::is_terminal(alloc.client_status)) {
+                // Written off or told before; a task that still runs is stopped.
+                if (known != node.tasks.end() && !model::is_terminal(known->second.status)) {
+                    end_task(node, alloc.id, known->second, model::AllocClientStatus::Complete);
+                    news.push_back(alloc.id);
+                }
                 continue;
             }
             if (alloc.desired_status != model::AllocDesiredStatus::Run) {
-                node.running.erase(alloc.id);
-                news.emplace_back(alloc.id, model::AllocClientStatus::Complete);
-            } else if (node.ends_with) {
-                news.emplace_back(alloc.id, *node.ends_with);
-            } else if (node.running.insert(alloc.id).second ||
-                       alloc.client_status != model::AllocClientStatus::Running) {
-                news.emplace_back(alloc.id, model::AllocClientStatus::Running);
+                FakeTask& task = node.tasks[alloc.id];
+                if (!model::is_terminal(task.status)) {
+                    end_task(node, alloc.id, task, model::AllocClientStatus::Complete);
+                }
+                news.push_back(alloc.id);
+                continue;
+            }
+            if (known == node.tasks.end()) {
+                const model::Job& job = *frame.allocs->jobs.at(pushed.job - 1);
+                begin_task(node, alloc, job);
+                news.push_back(alloc.id);
+                continue;
+            }
+            if (known->second.deployment != alloc.deployment_id) {
+                known->second.healthy.reset();
+                judge_later(alloc, *frame.allocs->jobs.at(pushed.job - 1), known->second);
+            }
+            if (known->second.status != alloc.client_status) {
+                news.push_back(alloc.id);
             }
         }
         if (!news.empty()) {
@@ -270,23 +365,103 @@ private:
         }
     }
 
-    void report(
-        FakeNode& node, const std::vector<std::pair<Uuid, model::AllocClientStatus>>& news
+    void begin_task(FakeNode& node, const model::Allocation& alloc, const model::Job& job) {
+        FakeTask& task = node.tasks[alloc.id];
+        task.started = wall;
+        node.running.insert(alloc.id);
+        if (node.ends_with) {
+            end_task(node, alloc.id, task, *node.ends_with);
+            return;
+        }
+        const FakeFate fated = fate ? fate(alloc, job) : FakeFate{};
+        task.verdict = fated.healthy;
+        task.ends_with = fated.ends_with;
+        if (fated.ends_after) {
+            task.ends = now + *fated.ends_after;
+        }
+        judge_later(alloc, job, task);
+    }
+
+    void judge_later(const model::Allocation& alloc, const model::Job& job, FakeTask& task) {
+        task.deployment = alloc.deployment_id;
+        task.judged.reset();
+        for (const model::TaskGroup& group : job.task_groups) {
+            if (group.name == alloc.task_group && group.update && !task.deployment.is_nil() &&
+                group.update->health_check != "manual") {
+                task.judged = now + (task.verdict ? group.update->min_healthy_time
+                                                  : group.update->healthy_deadline);
+            }
+        }
+    }
+
+    void end_task(
+        FakeNode& node, const Uuid& id, FakeTask& task, model::AllocClientStatus status
     ) {
+        node.running.erase(id);
+        task.status = status;
+        task.ended = wall;
+        task.ends.reset();
+        task.judged.reset();
+        if (status == model::AllocClientStatus::Failed && !task.deployment.is_nil() &&
+            !task.healthy) {
+            task.healthy = false;
+            task.healthy_at = wall;
+        }
+    }
+
+    static Instant next_of_tasks(const FakeNode& node) {
+        Instant next = Instant::max();
+        for (const auto& [id, task] : node.tasks) {
+            next = std::min({next, task.ends.value_or(next), task.judged.value_or(next)});
+        }
+        return next;
+    }
+
+    void run_tasks(FakeNode& node) {
+        std::vector<Uuid> news;
+        for (auto& [id, task] : node.tasks) {
+            if (task.judged && *task.judged <= now) {
+                task.judged.reset();
+                task.healthy = task.verdict;
+                task.was_healthy |= task.verdict;
+                task.healthy_at = wall;
+                news.push_back(id);
+            }
+            if (task.ends && *task.ends <= now) {
+                end_task(node, id, task, task.ends_with);
+                news.push_back(id);
+            }
+        }
+        if (!news.empty() && node.registered) {
+            report(node, news);
+        }
+    }
+
+    /// Says how the allocations are, if anybody listens.
+    void report(FakeNode& node, const std::vector<Uuid>& news) {
+        if (node.silent) {
+            return;
+        }
         NodeToServer frame;
         frame.statuses = StatusBatch{.sequence = ++node.sequence};
-        for (const auto& [id, status] : news) {
+        for (const Uuid& id : news) {
+            const FakeTask& fake = node.tasks.at(id);
             AllocStatus s;
             s.alloc_id = id;
-            s.client_status = status;
-            const bool done = model::is_terminal(status);
+            s.client_status = fake.status;
+            const bool done = model::is_terminal(fake.status);
             model::TaskState task;
             task.state = done ? "dead" : "running";
-            task.failed = status == model::AllocClientStatus::Failed;
-            task.started_at = wall;
-            task.finished_at = done ? wall : WallTime{};
+            task.failed = fake.status == model::AllocClientStatus::Failed;
+            task.started_at = fake.started;
+            task.finished_at = done ? fake.ended : WallTime{};
             s.task_states["t"] = task;
             s.modify_time = wall.unix_ns;
+            if (fake.healthy) {
+                s.deployment_status = model::AllocDeploymentStatus{
+                    .healthy = fake.healthy, .timestamp = fake.healthy_at
+                };
+            }
             frame.statuses->statuses.push_back(std::move(s));
         }
         queue_.emplace_back(NodeFrame{node.session, std::move(frame)});
