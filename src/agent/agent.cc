@@ -96,7 +96,11 @@ server::LeaderOptions leader_options(const Config& c) {
         take(s.batch_eval_gc_threshold, out.gc.batch_eval_threshold);
         take(s.node_gc_threshold, out.gc.node_threshold);
         take(s.deployment_gc_threshold, out.gc.deployment_threshold);
+        take(s.acl_token_gc_threshold, out.gc.acl_token_threshold);
         take(s.job_gc_interval, out.gc.interval);
+        if (s.job_tracked_versions && *s.job_tracked_versions > 0) {
+            out.deployments.keep_versions = static_cast<std::uint32_t>(*s.job_tracked_versions);
+        }
         take(s.min_heartbeat_ttl, out.heartbeats.min_ttl);
         take(s.heartbeat_grace, out.heartbeats.grace);
         take(s.failover_heartbeat_ttl, out.heartbeats.failover_ttl);
@@ -193,6 +197,7 @@ Result<void> Agent::begin_server() {
     };
     o.leader = leader_options(c);
     o.raft.lease_reads = true;
+    o.leader.zones = zones_;
     o.raft.timeout_multiplier =
         static_cast<int>(std::clamp<std::int64_t>(c.server->raft_multiplier.value_or(1), 1, 10));
     if (options_.seed) {
@@ -389,6 +394,10 @@ std::shared_ptr<const api::AgentView> Agent::make_view() const {
     view->own_version = kVersion;
     view->http_address = http_addresses_.empty() ? "" : http_addresses_.front();
     view->rpc_address = rpc_address();
+    view->zones = zones_;
+    if (c.server && c.server->job_tracked_versions && *c.server->job_tracked_versions > 0) {
+        view->job_tracked_versions = static_cast<std::uint32_t>(*c.server->job_tracked_versions);
+    }
     view->acl_enabled = c.acl && c.acl->enabled.value_or(false);
     view->host = host_data_;
     view->enable_debug = c.enable_debug.value_or(options_.dev);

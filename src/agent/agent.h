@@ -5,7 +5,9 @@
 #include "agent/client_backend.h"
 #include "agent/client_host.h"
 #include "agent/server_host.h"
+#include "expr/zone.h"
 #include "io/http/server.h"
+#include "io/time_zones.h"
 
 #include <atomic>
 #include <functional>
@@ -65,6 +67,7 @@ private:
     Options options_;
     std::string data_dir_;
     std::string temporary_dir_;
+    std::shared_ptr<const expr::ZoneSource> zones_{io::system_time_zones()};
     std::string name_;
     Value host_data_;
     std::atomic<std::uint64_t> requests_with_token_{0};

@@ -737,7 +737,7 @@ void ServerHost::server_call(api::WaitServer call, std::function<void(api::Serve
         }
         done({});
     } else if (std::holds_alternative<api::CollectGarbage>(call.call)) {
-        const server::Gc gc(options_.leader.gc);
+        server::Gc gc(options_.leader.gc);
         for (const state::Command& command :
              gc.collect(applier_->snapshot(), io::wall_now(), true)) {
             propose_internal(command, [](const Result<Outcome>&) {});

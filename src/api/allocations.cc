@@ -8,6 +8,7 @@
 #include "api/task_messages.h"
 #include "api/writing.h"
 #include "model/answers.h"
+#include "server/rollback.h"
 #include "state/commands/alloc.h"
 #include "state/commands/deployment.h"
 #include "wire/json.h"
@@ -69,6 +70,11 @@ Outcome get(const Request& request, const PathValues& path, const Context& conte
 Outcome stop(const Request& request, const PathValues& path, const Context& context) {
     const auto no_delay = flag(request, "no_shutdown_delay");
     const auto reschedule = flag(request, "reschedule");
+    // Ours: with replace=false nothing takes its place until the job changes.
+    const std::string replace = text_param(request, "replace");
+    if (!replace.empty() && replace != "true" && replace != "false") {
+        return text_response(400, "replace must be true or false");
+    }
     const auto id = path_uuid(path[0], "alloc");
     if (!no_delay || !reschedule || !id) {
         return error_response(
@@ -90,6 +96,10 @@ Outcome stop(const Request& request, const PathValues& path, const Context& cont
     command.items[0].transition.migrate = !*reschedule;
     if (*reschedule) {
         command.items[0].transition.reschedule = true;
+    }
+    if (replace == "false") {
+        command.items[0].transition.migrate = true;
+        command.items[0].transition.migrate_disable_placement = true;
     }
     if (*no_delay) {
         command.items[0].transition.no_shutdown_delay = true;
@@ -393,12 +403,19 @@ Box<model::Evaluation> deployment_eval(const DeploymentTarget& target, const Con
     return eval;
 }
 
-Answering deployment_answer(const Box<model::Evaluation>& eval) {
-    return [id = eval ? eval->id : Uuid{}](const Context&, const Applied& applied) -> Outcome {
+Answering deployment_answer(
+    const Box<model::Evaluation>& eval, std::optional<std::uint64_t> reverted = {}
+) {
+    return [id = eval ? eval->id : Uuid{}, reverted](
+               const Context&, const Applied& applied
+           ) -> Outcome {
         model::DeploymentUpdateResponse out;
         out.eval_id = id;
         out.eval_create_index = id.is_nil() ? Index(0) : applied.index;
         out.deployment_modify_index = applied.index;
+        if (reverted) {
+            out.reverted_job_version = static_cast<std::int64_t>(*reverted);
+        }
         return write_response(wire::to_json(out), applied.index);
     };
 }
@@ -414,9 +431,22 @@ Outcome fail_deployment(const Request& request, const PathValues& path, const Co
     commands::DeploymentStatusSet command;
     command.update.deployment_id = target->deployment->id;
     command.update.status = model::DeploymentStatus::Failed;
-    command.update.status_description = "Deployment marked as failed";
+    const bool reverts = std::ranges::any_of(target->deployment->task_groups, [](const auto& g) {
+        return g.second.auto_revert;
+    });
+    auto rollback = server::plan_rollback(
+        context.state, *target->deployment, "Deployment marked as failed", reverts
+    );
+    command.update.status_description = std::move(rollback.description);
+    std::optional<std::uint64_t> reverted;
+    if (rollback.job != nullptr) {
+        reverted = rollback.job->version;
+        command.rollback = commands::JobRegister{
+            .job = std::move(rollback.job), .keep_versions = context.agent->job_tracked_versions
+        };
+    }
     command.eval = deployment_eval(*target, context);
-    return propose(command, context, deployment_answer(command.eval));
+    return propose(command, context, deployment_answer(command.eval, reverted));
 }
 
 Outcome pause_deployment(const Request& request, const PathValues& path, const Context& context) {
@@ -491,8 +521,33 @@ Outcome set_health(const Request& request, const PathValues& path, const Context
     if (command.healthy.empty() && command.unhealthy.empty()) {
         return text_response(500, "must specify at least one healthy/unhealthy allocation ID");
     }
+    std::optional<std::uint64_t> reverted;
+    if (!command.unhealthy.empty()) {
+        // An operator's word ends the deployment at once.
+        const bool reverts = std::ranges::any_of(command.unhealthy, [&](const Uuid& id) {
+            const auto alloc = context.state.alloc(id);
+            const auto& groups = target->deployment->task_groups;
+            const auto group = alloc ? groups.find(alloc->task_group()) : groups.end();
+            return group != groups.end() && group->second.auto_revert;
+        });
+        auto rollback = server::plan_rollback(
+            context.state, *target->deployment, "Failed due to unhealthy allocations", reverts
+        );
+        command.update = model::DeploymentStatusUpdate{
+            target->deployment->id,
+            model::DeploymentStatus::Failed,
+            std::move(rollback.description)
+        };
+        if (rollback.job != nullptr) {
+            reverted = rollback.job->version;
+            command.rollback = commands::JobRegister{
+                .job = std::move(rollback.job),
+                .keep_versions = context.agent->job_tracked_versions
+            };
+        }
+    }
     command.eval = deployment_eval(*target, context);
-    return propose(command, context, deployment_answer(command.eval));
+    return propose(command, context, deployment_answer(command.eval, reverted));
 }
 
 Outcome unblock_deployment(const Request& request, const PathValues& path, const Context& context) {
@@ -523,7 +578,7 @@ constexpr Route kAllocRoutes[] = {
      "/v1/allocation/{id}/stop",
      Where::Leader,
      "ns:alloc-lifecycle",
-     "no_shutdown_delay reschedule",
+     "no_shutdown_delay reschedule replace",
      "Stop an allocation and place another.",
      stop},
     {kGet,

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "base/uuid.h"
 #include "base/value.h"
+#include "expr/zone.h"
 #include "state/snapshot.h"
 
 #include <array>
@@ -87,6 +88,12 @@ struct AgentView {
     std::vector<std::string> enabled_schedulers;
     /// RPC addresses of the servers a client knows.
     std::vector<std::string> known_servers;
+    /// For the time zones of periodic jobs; null knows UTC only.
+    std::shared_ptr<const expr::ZoneSource> zones;
+    /// Versions kept of each job; 0: Nomad's default.
+    std::uint32_t job_tracked_versions = 0;
+    /// The largest payload of a dispatched job, in bytes.
+    std::size_t dispatch_payload_max = 1'048'576;
     /// The drivers that may run a seed's job, best first (docker, exec, raw_exec).
     std::string seed_driver = "raw_exec";
     std::string seed_image = "alpine:latest";

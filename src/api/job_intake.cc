@@ -70,7 +70,8 @@ std::expected<Intake, Response> take_job(
             text_response(400, "Task groups with job type system do not support scaling blocks")
         );
     }
-    jobspec::Findings found = jobspec::validate(out.job);
+    jobspec::Findings found =
+        jobspec::validate(out.job, {.zones = context.agent->zones.get()});
     out.errors = std::move(found.errors);
     out.warnings = jobspec::warnings_text(found.warnings);
     return out;

@@ -1,5 +1,6 @@
 // Routes that write jobs. Source: Nomad HTTP API, 1.
 #include "api/body.h"
+#include "api/job_batch.h"
 #include "api/job_intake.h"
 #include "api/json_text.h"
 #include "api/params.h"
@@ -23,7 +24,6 @@ namespace commands = state::commands;
 
 /// A job's source larger than this is not kept.
 constexpr std::size_t kSourceBytesMax = 1'000'000;
-constexpr std::size_t kDispatchPayloadMax = 16'384;
 constexpr std::string_view kRegistrationDisabled =
     "Job registration, dispatch, and scale are disabled by the scheduler configuration";
 
@@ -165,6 +165,7 @@ Outcome register_job(const Request& request, const PathValues& path, const Conte
         command.eval = std::move(eval);
     }
     command.job = std::make_shared<const model::Job>(std::move(job));
+    command.keep_versions = context.agent->job_tracked_versions;
     std::vector<std::string> more;
     take_submission(*body, command, more);
     std::string warnings = intake->warnings;
@@ -210,6 +211,7 @@ Outcome deregister(const Request& request, const PathValues& path, const Context
     command.job_id = path[0];
     command.purge = *purge;
     command.no_shutdown_delay = *no_delay;
+    command.keep_versions = context.agent->job_tracked_versions;
     Uuid eval_id;
     if (is_scheduled(*job)) {
         model::Evaluation eval = new_eval(*job, "job-deregister", context);
@@ -352,6 +354,7 @@ Outcome revert(const Request& request, const PathValues& path, const Context& co
         command.submission = *source;
     }
     command.job = std::make_shared<const model::Job>(std::move(job));
+    command.keep_versions = context.agent->job_tracked_versions;
     // Alone among the writes this one has a read's headers too.
     return propose(
         command,
@@ -391,6 +394,7 @@ Outcome stable(const Request& request, const PathValues& path, const Context& co
 
 Outcome tag_version(const Request& request, const PathValues& path, const Context& context) {
     commands::JobVersionTagSet command;
+    command.keep_versions = context.agent->job_tracked_versions;
     command.namespace_ = namespace_of(request);
     command.job_id = path[0];
     const std::string& name = path[1];
@@ -460,7 +464,7 @@ std::string bracketed(const std::vector<std::string>& names) {
 
 /// Nomad's text for what the parameterized job refuses, or "".
 std::string dispatch_problem(
-    const model::ParameterizedJobConfig& config, const DispatchRequest& d
+    const model::ParameterizedJobConfig& config, const DispatchRequest& d, std::size_t payload_max
 ) {
     if (config.payload == "required" && d.payload.empty()) {
         return "Payload is not provided but required by parameterized job";
@@ -468,10 +472,8 @@ std::string dispatch_problem(
     if (config.payload == "forbidden" && !d.payload.empty()) {
         return "Payload provided but forbidden by parameterized job";
     }
-    if (d.payload.size() > kDispatchPayloadMax) {
-        return fmt::format(
-            "Payload exceeds maximum size; {} > {}", d.payload.size(), kDispatchPayloadMax
-        );
+    if (d.payload.size() > payload_max) {
+        return fmt::format("Payload exceeds maximum size; {} > {}", d.payload.size(), payload_max);
     }
     const auto lists = [](const std::vector<std::string>& list, const std::string& name) {
         return std::ranges::find(list, name) != list.end();
@@ -497,6 +499,14 @@ std::string dispatch_problem(
     return "";
 }
 
+/// What a dispatch with a token that was used before is told.
+Response dispatched_before(const model::Job& child, Index index) {
+    model::JobDispatchResponse known;
+    known.dispatched_job_id = child.id;
+    known.job_create_index = child.create_index;
+    return write_response(wire::to_json(known), index);
+}
+
 Outcome dispatch_job(
     const std::string& ns, const std::string& id, const DispatchRequest& d, const Context& context
 ) {
@@ -515,18 +525,14 @@ Outcome dispatch_job(
     if (parent->stop) {
         return text_response(500, fmt::format("Specified job \"{}\" is stopped", id));
     }
-    const std::string problem = dispatch_problem(*parent->parameterized_job, d);
+    const std::string problem =
+        dispatch_problem(*parent->parameterized_job, d, context.agent->dispatch_payload_max);
     if (!problem.empty()) {
         return text_response(500, problem);
     }
     if (!d.token.empty()) {
-        for (const auto& row : context.state.jobs_of_parent(ns, id)) {
-            if (row.job->dispatch_idempotency_token == d.token) {
-                model::JobDispatchResponse known;
-                known.dispatched_job_id = row.job->id;
-                known.job_create_index = row.job->create_index;
-                return write_response(wire::to_json(known), context.state.index());
-            }
+        if (const auto child = context.state.dispatched_with(ns, id, d.token)) {
+            return dispatched_before(*child, context.state.index());
         }
     }
     const std::string suffix = new_id(context, 1).str().substr(0, 8);
@@ -552,8 +558,9 @@ Outcome dispatch_job(
     }
     commands::JobRegister command;
     Uuid eval_id;
-    // A child that is periodic itself is launched by the clock, not now.
-    if (!child.periodic) {
+    // A child that is periodic itself is launched by the clock, not now; one of a job that limits
+    // how many run at once is let go by the leader (server/dispatcher).
+    if (!child.periodic && child.parameterized_job->max_parallel <= 0) {
         command.eval = new_eval(child, "job-register", context);
         eval_id = command.eval->id;
     }
@@ -568,6 +575,15 @@ Outcome dispatch_job(
             out.eval_create_index = eval_id.is_nil() ? Index(0) : applied.index;
             out.job_create_index = applied.index;
             return write_response(wire::to_json(out), applied.index);
+        },
+        // Somebody else was first with the token: both are told the child that exists.
+        [ns, id, token = d.token](const Context& c, const Applied& applied) -> Outcome {
+            if (applied.result.error().code == ErrorCode::AlreadyExists) {
+                if (const auto first = c.state.dispatched_with(ns, id, token)) {
+                    return dispatched_before(*first, applied.index);
+                }
+            }
+            return text_response(500, applied.result.error().message);
         }
     );
 }
@@ -760,6 +776,7 @@ Outcome scale(const Request& request, const PathValues& path, const Context& con
             command.event.eval_id = eval_id.str();
         }
         registration.job = std::make_shared<const model::Job>(std::move(scaled));
+        registration.keep_versions = context.agent->job_tracked_versions;
         command.registration = std::move(registration);
     }
     return propose(command, context, register_answer(ns, job->id, eval_id, ""));
@@ -769,6 +786,7 @@ constexpr std::string_view kSubmit = "ns:submit-job|ns:register-job";
 
 constexpr Route kRoutes[] = {
     {kPut, "/v1/jobs", Where::Leader, kSubmit, "", "Register a job.", register_job},
+    {kPut, "/v1/jobs/batch", Where::Leader, kSubmit, "", "Register many jobs.", register_batch},
     {kPut, "/v1/validate/job", Where::Server, "ns:read-job", "", "Check a job.", validate},
     {kPut,
      "/v1/job/{id*}/evaluate",

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "cli/context.h"
 #include "cli/lookup.h"
+#include "cli/job_result.h"
 #include "cli/monitor.h"
 
 namespace nl::cli {
@@ -190,6 +191,9 @@ int run_dispatch(Context& context) {
     Pairs pairs{{"Dispatched Job ID", reply["DispatchedJobID"].text()}};
     if (!evaluation.empty()) {
         pairs.emplace_back("Evaluation ID", short_id(evaluation, context.id_length()));
+    }
+    if (context.on("wait")) {
+        return wait_for_result(context, *job->api, reply["DispatchedJobID"].text());
     }
     context.ui().line(key_values(pairs));
     // A repeated idempotency token made nothing new to follow.
@@ -379,6 +383,9 @@ Command job_dispatch_command() {
                  .kind = FlagKind::Text,
                  .help = "The beginning of the instance's id."},
                 {.name = "priority", .kind = FlagKind::Integer, .help = "The instance's priority."},
+                {.name = "wait",
+                 .kind = FlagKind::Bool,
+                 .help = "Wait until it ends; print its output and exit with its exit code."},
                 {.name = "ui",
                  .kind = FlagKind::Bool,
                  .help = "Open the web page.",
