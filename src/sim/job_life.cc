@@ -93,6 +93,18 @@ std::string picture(const state::Snapshot& snapshot, const std::string& job) {
             model::to_string(d.status),
             d.status_description
         );
+        for (const auto& [name, s] : d.task_groups) {
+            out += fmt::format(
+                "    {}: {} of {} healthy, {} unhealthy, {} canaries wanted, {} placed, promoted {}\n",
+                name,
+                s.healthy_allocs,
+                s.desired_total,
+                s.unhealthy_allocs,
+                s.desired_canaries,
+                s.placed_canaries.size(),
+                s.promoted
+            );
+        }
     }
     for (const model::Evaluation& e : snapshot.evals_of_job("default", job)) {
         if (!model::is_terminal(e.status)) {
