@@ -198,6 +198,12 @@ Result<void> apply(Applying& a, const ServiceDelete& command) {
 // ---- access control
 
 Result<void> apply(Applying& a, const AclTokenUpsert& command) {
+    for (const model::ACLToken& token : command.rows) {
+        const auto* other = a.tables().acl_tokens.find<TokenBySecret>({token.secret_id, {}, {}});
+        if (other != nullptr && other->accessor_id != token.accessor_id) {
+            return fail(ErrorCode::AlreadyExists, "the secret id of the token is taken");
+        }
+    }
     return put_all<TokenByAccessor>(a, TableId::AclTokens, a.tables().acl_tokens, command.rows);
 }
 
@@ -279,6 +285,11 @@ Result<void> apply(Applying& a, const OneTimeTokenUpsert& command) {
 }
 
 Result<void> apply(Applying& a, const OneTimeTokenDelete& command) {
+    // Deleting is using: of two who exchange the same token, one is refused.
+    if (command.names.size() == 1 &&
+        a.tables().one_time_tokens.find<OneTimeBySecret>({command.names[0], {}, {}}) == nullptr) {
+        return fail(ErrorCode::NotFound, "Permission denied");
+    }
     return remove_all<OneTimeBySecret>(
         a, TableId::OneTimeTokens, a.tables().one_time_tokens, command.names
     );
@@ -374,7 +385,7 @@ Result<void> apply(Applying& a, const RootKeyDelete& command) {
         }
         const auto users =
             a.tables().variables.range<VariableByKey>({id, {}, {}}, {id, kLastText, {}});
-        if (!users.empty()) {
+        if (!users.empty() && !command.force) {
             return fail(
                 ErrorCode::FailedPrecondition, "root key \"{}\" is in use by variables", id
             );

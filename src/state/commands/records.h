@@ -74,6 +74,7 @@ using AclAuthMethodDelete = Delete<CommandType::AclAuthMethodDelete>;
 using AclBindingRuleUpsert = Upsert<model::ACLBindingRule, CommandType::AclBindingRuleUpsert>;
 using AclBindingRuleDelete = Delete<CommandType::AclBindingRuleDelete>;
 using OneTimeTokenUpsert = Upsert<model::OneTimeToken, CommandType::OneTimeTokenUpsert>;
+/// Refused for a single one that is not there.
 using OneTimeTokenDelete = Delete<CommandType::OneTimeTokenDelete>;
 
 using HostVolumeUpsert = Upsert<model::HostVolume, CommandType::HostVolumeUpsert>;
@@ -88,7 +89,12 @@ using CsiPluginDelete = Delete<CommandType::CsiPluginDelete>;
 
 /// An active key makes all others inactive.
 using RootKeyUpsert = Upsert<RootKeyRow, CommandType::RootKeyUpsert>;
-/// Refused: the active key, and one that variables are still encrypted with.
-using RootKeyDelete = Delete<CommandType::RootKeyDelete>;
+/// Refused: the active key, and without `force` one that variables are still encrypted with.
+struct RootKeyDelete {
+    static constexpr CommandType kType = CommandType::RootKeyDelete;
+    std::vector<std::string> names{};
+    bool force{};
+    NL_FIELDS(RootKeyDelete, (1, names), (2, force))
+};
 
 }  // namespace nl::state::commands

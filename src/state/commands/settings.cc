@@ -75,24 +75,70 @@ Result<void> apply(Applying& a, const ClusterMetaSet& command) {
     return {};
 }
 
-Result<void> apply(Applying& a, const VariableApply& command) {
-    auto& table = a.tables().variables;
-    VariableRow row = command.variable;
-    const Slot slot = table.slot_of<VariableByPath>({row.meta.namespace_, row.meta.path, {}});
-    const VariableRow* old = slot == kNoSlot ? nullptr : table.at(slot);
+namespace {
+
+/// Why the variable as it stands may not be changed so.
+Result<void> check_variable(Applying& a, const VariableApply& command, const VariableRow* old) {
     const Index stands = old == nullptr ? Index(0) : old->meta.modify_index;
-    const bool checked =
-        command.op == VariableOp::CheckAndSet || command.op == VariableOp::CheckAndDelete;
+    const bool checked = command.op == VariableOp::CheckAndSet ||
+                         command.op == VariableOp::CheckAndDelete ||
+                         command.op == VariableOp::Reencrypt;
     if (checked && stands != command.check_index) {
         a.effects().conflict_index = stands;
         return fail(
             ErrorCode::Conflict,
             "cas conflict on variable \"{}\": index is {}, not {}",
-            row.meta.path,
+            command.variable.meta.path,
             stands,
             command.check_index
         );
     }
+    const auto& given = command.variable.meta.lock;
+    const bool locked = old != nullptr && old->meta.lock;
+    const bool same = locked && given && given->id == old->meta.lock->id;
+    switch (command.op) {
+        case VariableOp::LockAcquire:
+            if (locked && !same) {
+                return fail(ErrorCode::InvalidArgument, "variable already holds a lock");
+            }
+            return {};
+        case VariableOp::LockRelease:
+            if (old == nullptr) {
+                return fail(ErrorCode::NotFound, "variable doesn't exist");
+            }
+            if (!same) {
+                return fail(ErrorCode::Conflict, "variable doesn't hold a lock");
+            }
+            return {};
+        case VariableOp::Set:
+        case VariableOp::CheckAndSet:
+        case VariableOp::Delete:
+        case VariableOp::CheckAndDelete:
+            if (locked && !same) {
+                a.effects().conflict_index = stands;
+                return fail(ErrorCode::Conflict, "attempting to modify locked variable");
+            }
+            return {};
+        case VariableOp::Reencrypt:
+            return {};
+    }
+    NL_UNREACHABLE();
+}
+
+}  // namespace
+
+Result<void> apply(Applying& a, const VariableApply& command) {
+    auto& table = a.tables().variables;
+    const TextKey key{command.variable.meta.namespace_, command.variable.meta.path, {}};
+    const Slot slot = table.slot_of<VariableByPath>(key);
+    const VariableRow* old = slot == kNoSlot ? nullptr : table.at(slot);
+    if (command.op != VariableOp::Delete && command.op != VariableOp::CheckAndDelete &&
+        a.tables().namespaces.find<ByText<model::Namespace, &model::Namespace::name>>(
+            {key.first, {}, {}}
+        ) == nullptr) {
+        return fail(ErrorCode::InvalidArgument, "namespace \"{}\" does not exist", key.first);
+    }
+    NL_TRY_VOID(check_variable(a, command, old));
     const bool deletes =
         command.op == VariableOp::Delete || command.op == VariableOp::CheckAndDelete;
     if (deletes && old == nullptr) {
@@ -103,15 +149,31 @@ Result<void> apply(Applying& a, const VariableApply& command) {
         deletes ? Change::Kind::Delete
                 : (old == nullptr ? Change::Kind::Create : Change::Kind::Update)
     );
-    change.namespace_ = row.meta.namespace_;
-    change.key = row.meta.path;
+    change.namespace_ = key.first;
+    change.key = key.second;
     if (deletes) {
         table.erase(a.heap(), slot);
         return {};
     }
-    a.stamp(row.meta, old == nullptr ? nullptr : &old->meta);
-    row.meta.create_time = old == nullptr ? a.time().unix_ns : old->meta.create_time;
-    row.meta.modify_time = a.time().unix_ns;
+    VariableRow row = command.variable;
+    const bool keeps_data = command.op == VariableOp::LockRelease ||
+                            (command.op == VariableOp::LockAcquire && row.data.bytes.empty());
+    if (keeps_data && old != nullptr) {
+        row.data = old->data;
+        row.key_id = old->key_id;
+    }
+    if (command.op == VariableOp::LockRelease) {
+        row.meta.lock.reset();
+    } else if (command.op != VariableOp::LockAcquire) {
+        row.meta.lock = old == nullptr ? Box<model::VariableLock>() : old->meta.lock;
+    }
+    if (command.op == VariableOp::Reencrypt) {
+        row.meta = old->meta;
+    } else {
+        a.stamp(row.meta, old == nullptr ? nullptr : &old->meta);
+        row.meta.create_time = old == nullptr ? a.time().unix_ns : old->meta.create_time;
+        row.meta.modify_time = a.time().unix_ns;
+    }
     auto fresh = std::make_unique<const VariableRow>(std::move(row));
     if (slot == kNoSlot) {
         table.insert(a.heap(), std::move(fresh));

@@ -44,10 +44,22 @@ struct ClusterMetaSet {
     NL_FIELDS(ClusterMetaSet, (1, cluster_id), (2, region), (3, feature_level))
 };
 
-enum class VariableOp : unsigned char { Set = 0, CheckAndSet = 1, Delete = 2, CheckAndDelete = 3 };
+enum class VariableOp : unsigned char {
+    Set = 0,
+    CheckAndSet = 1,
+    Delete = 2,
+    CheckAndDelete = 3,
+    /// Makes the variable if need be; without data it keeps what it holds.
+    LockAcquire = 4,
+    LockRelease = 5,
+    /// The same content under another key: neither index nor times of a client's view move, and it
+    /// is left alone if it has changed since (check_index).
+    Reencrypt = 6,
+};
 
 /// Check operations are refused (Conflict, with Effects::conflict_index) unless the variable's
-/// modify_index is check_index (0: it must not exist).
+/// modify_index is check_index (0: it must not exist). A locked variable is only changed by a
+/// command that names the lock's id; refusals name Nomad's texts, with the code of their status.
 struct VariableApply {
     static constexpr CommandType kType = CommandType::VariableApply;
     VariableOp op{};
