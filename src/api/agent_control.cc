@@ -1,5 +1,5 @@
-// Routes that change or look into one agent: schedulers, known servers, reload, host, profiles, and
-// the gossip keyring that this program has no use for. Source: Nomad HTTP API, 12.
+// Routes that change or look into one agent: schedulers, known servers, reload, host, profiles.
+// Source: Nomad HTTP API, 12.
 #include "api/body.h"
 #include "api/json_text.h"
 #include "api/params.h"
@@ -17,9 +17,6 @@ namespace nl::api {
 namespace {
 
 constexpr std::string_view kServerOnly = "Server only endpoint";
-/// Servers find each other by founding and joining over the RPC port; nothing is gossiped.
-constexpr std::string_view kNoGossip =
-    "gossip is not used by this server: there is no gossip keyring";
 
 Value::List texts(const std::vector<std::string>& list) {
     return {list.begin(), list.end()};
@@ -112,11 +109,6 @@ Outcome reload(const Request&, const PathValues&, const Context&) {
         return answered.result ? empty_response()
                                : text_response(500, answered.result.error().message);
     });
-}
-
-Outcome keyring(const Request&, const PathValues&, const Context& context) {
-    return context.agent->server ? text_response(500, std::string(kNoGossip))
-                                 : text_response(501, std::string(kInvalidMethod));
 }
 
 Outcome host(const Request& request, const PathValues&, const Context& context) {
@@ -227,20 +219,6 @@ constexpr Route kRoutes[] = {
      "",
      "Read this agent's configuration again.",
      reload},
-    {kGet,
-     "/v1/agent/keyring/list",
-     Where::Local,
-     "agent:write",
-     "",
-     "There is no gossip keyring.",
-     keyring},
-    {kPut,
-     "/v1/agent/keyring/{operation}",
-     Where::Local,
-     "agent:write",
-     "",
-     "There is no gossip keyring.",
-     keyring},
     {kGet,
      "/v1/agent/host",
      Where::Local,

@@ -35,7 +35,7 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
                                        : c.state.allocs_with_prefix(options.prefix)
             );
             std::erase_if(allocs, [&](const state::AllocView& alloc) {
-                return !in_namespace(ns, alloc.namespace_());
+                return !visible(c, ns, alloc.namespace_());
             });
             NL_TRY(Look look, list_allocs(std::move(allocs), options, stubs));
             look.index = c.state.table_index(TableId::Allocs);
@@ -160,7 +160,7 @@ Outcome list_evals(const Request& request, const PathValues&, const Context& con
             const auto range = options.prefix.empty() ? c.state.evals()
                                                       : c.state.evals_with_prefix(options.prefix);
             for (const auto& eval : range) {
-                if (in_namespace(ns, eval.namespace_) && (job.empty() || eval.job_id == job) &&
+                if (visible(c, ns, eval.namespace_) && (job.empty() || eval.job_id == job) &&
                     (status.empty() || model::to_string(eval.status) == status)) {
                     rows.push_back(&eval);
                 }
@@ -184,7 +184,7 @@ Outcome count_evals(const Request& request, const PathValues&, const Context& co
             const auto range = options.prefix.empty() ? c.state.evals()
                                                       : c.state.evals_with_prefix(options.prefix);
             for (const auto& eval : range) {
-                const bool counts = in_namespace(ns, eval.namespace_) &&
+                const bool counts = visible(c, ns, eval.namespace_) &&
                                     (filter.matches_all() || filter.matches(wire::to_value(eval)));
                 count += counts ? 1 : 0;
             }
@@ -308,7 +308,7 @@ Outcome list_deployments(const Request& request, const PathValues&, const Contex
                                    ? c.state.deployments()
                                    : c.state.deployments_with_prefix(options.prefix);
             for (const auto& deployment : range) {
-                if (in_namespace(ns, deployment.namespace_)) {
+                if (visible(c, ns, deployment.namespace_)) {
                     rows.push_back(&deployment);
                 }
             }
@@ -577,18 +577,18 @@ constexpr Route kAllocRoutes[] = {
     {kPut,
      "/v1/allocation/{id}/stop",
      Where::Leader,
-     "ns:alloc-lifecycle",
+     "alloc:alloc-lifecycle",
      "no_shutdown_delay reschedule replace",
      "Stop an allocation and place another.",
      stop},
     {kGet,
      "/v1/allocation/{id}/services",
      Where::Server,
-     "ns:read-job",
+     "alloc:read-job",
      "",
      "Services of an allocation.",
      services},
-    {kGet, "/v1/allocation/{id}", Where::Server, "ns:read-job", "", "An allocation.", get},
+    {kGet, "/v1/allocation/{id}", Where::Server, "alloc:read-job", "", "An allocation.", get},
 };
 
 constexpr Route kEvalRoutes[] = {
@@ -609,14 +609,14 @@ constexpr Route kEvalRoutes[] = {
     {kGet,
      "/v1/evaluation/{id}/allocations",
      Where::Server,
-     "ns:read-job",
+     "eval:read-job",
      "",
      "Allocations of an evaluation.",
      eval_allocations},
     {kGet,
      "/v1/evaluation/{id}",
      Where::Server,
-     "ns:read-job",
+     "eval:read-job",
      "related",
      "An evaluation.",
      get_eval},
@@ -633,46 +633,46 @@ constexpr Route kDeploymentRoutes[] = {
     {kGet,
      "/v1/deployment/allocations/{id}",
      Where::Server,
-     "ns:read-job",
+     "deployment:read-job",
      "",
      "Allocations of a deployment.",
      deployment_allocations},
     {kPut,
      "/v1/deployment/fail/{id}",
      Where::Leader,
-     "ns:submit-job|ns:fail-deployment",
+     "deployment:submit-job|deployment:fail-deployment",
      "",
      "Fail a deployment.",
      fail_deployment},
     {kPut,
      "/v1/deployment/pause/{id}",
      Where::Leader,
-     "ns:submit-job|ns:pause-deployment",
+     "deployment:submit-job|deployment:pause-deployment",
      "",
      "Pause or resume a deployment.",
      pause_deployment},
     {kPut,
      "/v1/deployment/promote/{id}",
      Where::Leader,
-     "ns:submit-job|ns:promote-deployment",
+     "deployment:submit-job|deployment:promote-deployment",
      "",
      "Promote canaries.",
      promote_deployment},
     {kPut,
      "/v1/deployment/allocation-health/{id}",
      Where::Leader,
-     "ns:submit-job|ns:set-alloc-health-deployment",
+     "deployment:submit-job|deployment:set-alloc-health-deployment",
      "",
      "Set the health of allocations.",
      set_health},
     {kPut,
      "/v1/deployment/unblock/{id}",
      Where::Leader,
-     "ns:submit-job|ns:unblock-deployment",
+     "deployment:submit-job|deployment:unblock-deployment",
      "",
      "Unblock a deployment.",
      unblock_deployment},
-    {kGet, "/v1/deployment/{id}", Where::Server, "ns:read-job", "", "A deployment.", get_deployment
+    {kGet, "/v1/deployment/{id}", Where::Server, "deployment:read-job", "", "A deployment.", get_deployment
     },
 };
 

@@ -14,10 +14,18 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+namespace nl::policy {
+class AclCache;
+struct Keyring;
+}  // namespace nl::policy
+
 namespace nl::api {
+
+struct Caller;
 
 /// A server of the cluster as this one sees it.
 struct Peer {
@@ -71,6 +79,11 @@ struct AgentView {
     std::string http_address;
     std::string rpc_address;
     bool acl_enabled = false;
+    /// Bounds of a token's lifetime.
+    Duration acl_token_ttl_min = minutes(1);
+    Duration acl_token_ttl_max = hours(24);
+    /// The issuer of workload identities; "" switches discovery off.
+    std::string oidc_issuer;
     bool prometheus_metrics = true;
     /// For `agent/health`: this client has a session to a server.
     bool client_connected = false;
@@ -106,11 +119,22 @@ struct Context {
     Instant now;
     /// From the system's entropy, new for each call: ids, secrets, jitter.
     std::array<std::uint64_t, 4> entropy{};
+    /// The same, for secrets alone: nothing made of it is ever stored or shown except the secret.
+    std::array<char, 64> secret_entropy{};
     ClusterView cluster;
     /// Shared by calls; never null.
     std::shared_ptr<const AgentView> agent;
     /// Null where they are not collected.
     std::shared_ptr<const Metrics> metrics;
+    /// Compiled policies; null: each request compiles those it needs.
+    std::shared_ptr<policy::AclCache> acl_cache;
+    /// The root keys this server can read; null before there are any.
+    std::shared_ptr<const policy::Keyring> keyring;
+    /// Who asks (api/access.h): handle() finds out before it calls anything that looks.
+    mutable std::shared_ptr<const Caller> caller;
+    /// A server has admitted the request (`/v1/acl/admission`): set on an agent without one, which
+    /// cannot know tokens itself, and only for routes that this agent answers alone.
+    bool vouched = false;
 
     Rng rng() const { return Rng(entropy[0] ^ entropy[1]); }
 };

@@ -109,7 +109,7 @@ Outcome remove(const Request& request, const PathValues&, const Context& context
         }
         const std::string ns = namespace_of(request);
         for (const auto& eval : context.state.evals()) {
-            if (in_namespace(ns, eval.namespace_) && filter->matches(wire::to_value(eval)) &&
+            if (visible(context, ns, eval.namespace_) && filter->matches(wire::to_value(eval)) &&
                 is_safe_to_delete(context.state, eval)) {
                 ids.push_back(eval.id);
             }

@@ -1,4 +1,5 @@
 // The event stream: what is applied, as lines of JSON. Source: JSON conventions, 5.3.
+#include "api/access.h"
 #include "api/json_text.h"
 #include "api/params.h"
 #include "api/reading.h"
@@ -221,6 +222,39 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
     return {};
 }
 
+/// What a topic asks of its reader in a namespace ("" for events of none).
+bool may_read_topic(const Context& c, std::string_view topic, std::string_view ns) {
+    const policy::Acl& acl = *caller_of(c).acl;
+    if (topic == "Job" || topic == "Evaluation" || topic == "Allocation" ||
+        topic == "Deployment" || topic == "Service" || topic == "CSIPlugin") {
+        return acl.allows(ns, policy::Capability::ReadJob);
+    }
+    if (topic == "HostVolume") {
+        return acl.allows(ns, policy::Capability::HostVolumeRead);
+    }
+    if (topic == "CSIVolume") {
+        return acl.allows(ns, policy::Capability::CsiReadVolume);
+    }
+    if (topic == "Variable") {
+        return acl.allows_some_variable(ns, policy::VariableCapability::List);
+    }
+    if (topic == "Node") {
+        return acl.allows_node(policy::Level::Read);
+    }
+    if (topic == "Operator") {
+        return acl.allows_operator(policy::Level::Read);
+    }
+    return acl.is_management();
+}
+
+/// A stream of all namespaces gives the events of those that its reader may read.
+bool may_see(const Context& c, const Event& event) {
+    if (event.topic == "Variable") {
+        return may_variable(c, event.ns, event.key, policy::VariableCapability::List);
+    }
+    return may_read_topic(c, event.topic, event.ns);
+}
+
 class EventStream final : public StreamMachine {
 public:
     explicit EventStream(Subscription wanted) : wanted_(std::move(wanted)) {}
@@ -250,7 +284,7 @@ private:
         }
         for (const state::Change& change : effects.changes) {
             const auto event = event_of(change, context);
-            if (!event || !wants(wanted_, *event)) {
+            if (!event || !wants(wanted_, *event) || !may_see(context, *event)) {
                 continue;
             }
             std::string keys = "null";
@@ -281,7 +315,7 @@ private:
     Subscription wanted_;
 };
 
-Outcome stream(const Request& request, const PathValues&, const Context&) {
+Outcome stream(const Request& request, const PathValues&, const Context& context) {
     Subscription wanted;
     wanted.ns = namespace_of(request);
     for (const auto& [name, value] : request.query) {
@@ -305,6 +339,11 @@ Outcome stream(const Request& request, const PathValues&, const Context&) {
     }
     if (wanted.topics.empty()) {
         wanted.topics["*"].insert("*");
+    }
+    for (const auto& [topic, keys] : wanted.topics) {
+        if (!may_read_topic(context, topic, wanted.ns)) {
+            return denied();
+        }
     }
     EventSource source;
     if (const std::string text = text_param(request, "index"); !text.empty()) {
@@ -330,7 +369,7 @@ constexpr Route kRoutes[] = {
     {kGet,
      "/v1/event/stream",
      Where::Server,
-     "ns:read-job",
+     "any",
      "topic index",
      "Follow what changes.",
      stream},

@@ -54,6 +54,12 @@ public:
     SessionStep on(const SessionInput& input, const Context& context) override {
         SessionStep step;
         step.wake = context.now + kHeartbeat;
+        // A token that ends, or loses its rights, ends its session.
+        const bool checked = begun_ && context.agent->acl_enabled;
+        if (checked && !authorize(request_, route_, context)) {
+            refuse(step, {403, std::string(kPermissionDenied)});
+            return step;
+        }
         if (std::holds_alternative<Opened>(input)) {
             if (waits_for_token_) {
                 step.wake = context.now + kHandshakeWait;
@@ -73,9 +79,13 @@ public:
         } else if (std::holds_alternative<Tick>(input)) {
             if (waits_for_token_) {
                 refuse(step, {400, "the handshake message did not come in time"});
-            } else {
+            } else if (!checked || context.now >= beat_) {
                 step.messages.emplace_back("{}");
+                beat_ = context.now + kHeartbeat;
             }
+        }
+        if (begun_ && context.agent->acl_enabled) {
+            step.wake = std::min(beat_, context.now + kRecheck);
         }
         return step;
     }
@@ -90,7 +100,7 @@ private:
 
     void begin(const Context& context, SessionStep& step) {
         if (const auto allowed = authorize(request_, route_, context); !allowed) {
-            refuse(step, {403, allowed.error().message});
+            refuse(step, {http_status(allowed.error().code), allowed.error().message});
             return;
         }
         if (!context.state) {
@@ -103,6 +113,8 @@ private:
             return;
         }
         step.open = std::move(*source);
+        begun_ = true;
+        beat_ = context.now + kHeartbeat;
     }
 
     void take_token(const Bytes& text, const Context& context, SessionStep& step) {
@@ -219,6 +231,9 @@ private:
     bool waits_for_token_;
     bool tty_;
     bool exited_ = false;
+    /// Access was granted and the program asked for.
+    bool begun_ = false;
+    Instant beat_;
     Resolve resolve_;
 };
 
@@ -441,7 +456,7 @@ constexpr Route kRoutes[] = {
     {kGet,
      "/v1/client/allocation/{alloc}/exec",
      Where::Server,
-     "ns:alloc-exec",
+     "alloc:alloc-exec",
      "task command tty ws_handshake",
      "Run a program beside a task (WebSocket).",
      exec,

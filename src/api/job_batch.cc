@@ -65,6 +65,16 @@ void take_item(
         );
         return;
     }
+    if (const auto allowed = check_job_access(
+            job,
+            policy::bit(policy::Capability::SubmitJob) |
+                policy::bit(policy::Capability::RegisterJob),
+            context
+        );
+        !allowed) {
+        item.error = allowed.error().message;
+        return;
+    }
     const auto old = context.state.job(job.namespace_, job.id);
     if (const auto allowed = check_registration(job, old.get(), context); !allowed) {
         item.error = allowed.error().message;

@@ -1,5 +1,6 @@
 #include "api/job_intake.h"
 
+#include "api/access.h"
 #include "api/body.h"
 #include "api/params.h"
 #include "api/status.h"
@@ -21,6 +22,60 @@ std::string first_of(std::initializer_list<std::string> texts) {
         }
     }
     return "";
+}
+
+/// An empty list of enabled ones enables all; disabled ones are disabled in any case.
+bool enables(
+    const std::vector<std::string>& enabled,
+    const std::vector<std::string>& disabled,
+    const std::string& name
+) {
+    return (enabled.empty() || std::ranges::find(enabled, name) != enabled.end()) &&
+           std::ranges::find(disabled, name) == disabled.end();
+}
+
+std::string not_allowed(
+    std::string_view what, const std::vector<std::string>& names, const std::string& ns
+) {
+    if (names.empty()) {
+        return "";
+    }
+    if (names.size() == 1) {
+        return fmt::format(
+            "used {} \"{}\" is not allowed in namespace \"{}\"", what, names.front(), ns
+        );
+    }
+    return fmt::format(
+        "used {}s [\"{}\"] are not allowed in namespace \"{}\"",
+        what,
+        fmt::join(names, "\" \""),
+        ns
+    );
+}
+
+/// Why the namespace's capabilities do not allow the job; "" if they do.
+std::string refused_by_namespace(const model::Job& job, const model::Namespace& ns) {
+    if (!ns.capabilities) {
+        return "";
+    }
+    const model::NamespaceCapabilities& able = *ns.capabilities;
+    std::vector<std::string> drivers;
+    std::vector<std::string> modes;
+    for (const auto& group : job.task_groups) {
+        for (const auto& task : group.tasks) {
+            if (!enables(able.enabled_task_drivers, able.disabled_task_drivers, task.driver)) {
+                drivers.push_back(task.driver);
+            }
+        }
+        for (const auto& network : group.networks) {
+            const std::string mode = network.mode.empty() ? "host" : network.mode;
+            if (!enables(able.enabled_network_modes, able.disabled_network_modes, mode)) {
+                modes.push_back(mode);
+            }
+        }
+    }
+    std::string text = not_allowed("task driver", drivers, ns.name);
+    return text.empty() ? not_allowed("group network mode", modes, ns.name) : text;
 }
 
 }  // namespace
@@ -77,16 +132,46 @@ std::expected<Intake, Response> take_job(
     return out;
 }
 
+Result<void> check_job_access(
+    const model::Job& job, policy::CapabilitySet any_of, const Context& context
+) {
+    const auto refuse = [] {
+        return fail(ErrorCode::PermissionDenied, "{}", kPermissionDenied);
+    };
+    if (!may(context, job.namespace_, any_of)) {
+        return refuse();
+    }
+    const policy::Acl& acl = *caller_of(context).acl;
+    for (const auto& group : job.task_groups) {
+        for (const auto& [name, volume] : group.volumes) {
+            const auto mount = volume.read_only ? policy::HostVolumeMount::ReadOnly
+                                                : policy::HostVolumeMount::ReadWrite;
+            if (volume.type == "host" && !acl.allows_host_volume(volume.source, mount)) {
+                return refuse();
+            }
+            if (volume.type == "csi" &&
+                !may(context, job.namespace_, policy::Capability::CsiMountVolume)) {
+                return refuse();
+            }
+        }
+    }
+    return {};
+}
+
 Result<void> check_registration(
     const model::Job& job, const model::Job* old, const Context& context
 ) {
     const auto refuse = [](std::string text) {
         return std::unexpected(Error{ErrorCode::Internal, std::move(text)});
     };
-    if (context.state.namespace_(job.namespace_) == nullptr) {
+    const model::Namespace* ns = context.state.namespace_(job.namespace_);
+    if (ns == nullptr) {
         return refuse(
             fmt::format("job \"{}\" is in nonexistent namespace \"{}\"", job.id, job.namespace_)
         );
+    }
+    if (auto text = refused_by_namespace(job, *ns); !text.empty()) {
+        return refuse(std::move(text));
     }
     if (context.state.node_pool(job.node_pool) == nullptr) {
         return refuse(

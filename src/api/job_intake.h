@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/value.h"
 #include "model/job.h"
+#include "policy/capability.h"
 
 #include <expected>
 #include <string>
@@ -32,6 +33,12 @@ std::expected<Intake, Response> take_job(
 /// "1 error occurred:\n\t* ...\n\n" and "2 warnings:\n\n* ...".
 std::string errors_text(const std::vector<std::string>& errors);
 std::string warnings_text(const std::vector<std::string>& warnings);
+
+/// Whether the caller may bring this job into its namespace, with the volumes it mounts. Errors:
+/// PermissionDenied.
+Result<void> check_job_access(
+    const model::Job& job, policy::CapabilitySet any_of, const Context& context
+);
 
 /// Whether the job may be registered here and over `old` (null for a new one). Errors: Internal,
 /// with Nomad's texts.

@@ -47,6 +47,14 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
     if (!intake->errors.empty()) {
         return text_response(500, errors_text(intake->errors));
     }
+    if (const auto allowed = check_job_access(
+            job,
+            policy::bit(policy::Capability::SubmitJob) | policy::bit(policy::Capability::PlanJob),
+            context
+        );
+        !allowed) {
+        return error_response(allowed.error());
+    }
     const auto old = context.state.job(job.namespace_, job.id);
     if (const auto allowed = check_registration(job, old.get(), context); !allowed) {
         return error_response(allowed.error());
@@ -87,7 +95,7 @@ constexpr Route kRoutes[] = {
     {kPut,
      "/v1/job/{id*}/plan",
      Where::Server,
-     "ns:submit-job|ns:plan-job",
+     "some-ns:submit-job|some-ns:plan-job",
      "",
      "What registering a job would do.",
      plan},

@@ -1,4 +1,5 @@
 // Routes that write jobs. Source: Nomad HTTP API, 1.
+#include "api/access.h"
 #include "api/body.h"
 #include "api/job_batch.h"
 #include "api/job_intake.h"
@@ -21,6 +22,8 @@ namespace nl::api {
 namespace {
 
 namespace commands = state::commands;
+using policy::bit;
+using policy::Capability;
 
 /// A job's source larger than this is not kept.
 constexpr std::size_t kSourceBytesMax = 1'000'000;
@@ -137,6 +140,11 @@ Outcome register_job(const Request& request, const PathValues& path, const Conte
     if (!intake->errors.empty()) {
         return text_response(500, errors_text(intake->errors));
     }
+    if (const auto allowed =
+            check_job_access(job, bit(Capability::SubmitJob) | bit(Capability::RegisterJob), context);
+        !allowed) {
+        return error_response(allowed.error());
+    }
     const auto old = context.state.job(job.namespace_, job.id);
     if (const auto allowed = check_registration(job, old.get(), context); !allowed) {
         return error_response(allowed.error());
@@ -206,6 +214,14 @@ Outcome deregister(const Request& request, const PathValues& path, const Context
     if (job == nullptr) {
         return write_envelope(wire::to_json(model::JobDeregisterResponse{}), Index(0));
     }
+    if (!may(
+            context,
+            ns,
+            bit(Capability::SubmitJob) |
+                bit(*purge ? Capability::PurgeJob : Capability::DeregisterJob)
+        )) {
+        return denied();
+    }
     commands::JobDeregister command;
     command.namespace_ = ns;
     command.job_id = path[0];
@@ -238,6 +254,9 @@ Outcome validate(const Request& request, const PathValues&, const Context& conte
     auto intake = take_job(request, *body, context);
     if (!intake) {
         return intake.error();
+    }
+    if (!may(context, intake->job.namespace_, Capability::ReadJob)) {
+        return denied();
     }
     model::JobValidateResponse out;
     out.driver_config_validated = true;
@@ -782,12 +801,12 @@ Outcome scale(const Request& request, const PathValues& path, const Context& con
     return propose(command, context, register_answer(ns, job->id, eval_id, ""));
 }
 
-constexpr std::string_view kSubmit = "ns:submit-job|ns:register-job";
+constexpr std::string_view kSubmit = "some-ns:submit-job|some-ns:register-job";
 
 constexpr Route kRoutes[] = {
     {kPut, "/v1/jobs", Where::Leader, kSubmit, "", "Register a job.", register_job},
     {kPut, "/v1/jobs/batch", Where::Leader, kSubmit, "", "Register many jobs.", register_batch},
-    {kPut, "/v1/validate/job", Where::Server, "ns:read-job", "", "Check a job.", validate},
+    {kPut, "/v1/validate/job", Where::Server, "some-ns:read-job", "", "Check a job.", validate},
     {kPut,
      "/v1/job/{id*}/evaluate",
      Where::Leader,
@@ -848,7 +867,7 @@ constexpr Route kRoutes[] = {
     {kDelete,
      "/v1/job/{id*}",
      Where::Leader,
-     "ns:submit-job|ns:deregister-job",
+     "ns:submit-job|ns:deregister-job|ns:purge-job",
      "purge global eval_priority no_shutdown_delay",
      "Stop a job.",
      deregister},

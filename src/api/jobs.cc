@@ -11,6 +11,7 @@
 namespace nl::api {
 namespace {
 
+using policy::bit;
 using state::TableId;
 
 constexpr std::string_view kJobNotFound = "job not found";
@@ -30,7 +31,8 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
             std::vector<const model::Job*> jobs;
             const bool all = ns == kAllNamespaces;
             for (const auto& row : all ? c.state.jobs() : c.state.jobs(ns, options.prefix)) {
-                if (row.job->id.starts_with(options.prefix)) {
+                if (row.job->id.starts_with(options.prefix) &&
+                    visible(c, ns, row.job->namespace_, bit(policy::Capability::ListJobs))) {
                     jobs.push_back(row.job.get());
                 }
             }
@@ -434,7 +436,8 @@ Outcome statuses(const Request& request, const PathValues&, const Context& conte
             std::vector<model::JobStatusesJob> jobs;
             const bool all = ns == kAllNamespaces;
             for (const auto& row : all ? c.state.jobs() : c.state.jobs(ns, given.prefix)) {
-                if (row.job->parent_id.empty() && row.job->id.starts_with(given.prefix)) {
+                if (row.job->parent_id.empty() && row.job->id.starts_with(given.prefix) &&
+                    visible(c, ns, row.job->namespace_)) {
                     jobs.push_back(job_statuses(c, *row.job));
                 }
             }
@@ -469,7 +472,7 @@ Outcome statuses(const Request& request, const PathValues&, const Context& conte
 
 constexpr Route kRoutes[] = {
     {kGet, "/v1/jobs", Where::Server, "ns:list-jobs", "meta", "List jobs.", list},
-    {kGet, "/v1/jobs/statuses", Where::Server, "ns:list-jobs", "", "States of jobs.", statuses},
+    {kGet, "/v1/jobs/statuses", Where::Server, "ns:read-job", "", "States of jobs.", statuses},
     {kGet,
      "/v1/job/{id*}/allocations",
      Where::Server,

@@ -1,5 +1,6 @@
 #include "api/listing.h"
 
+#include "api/access.h"
 #include "api/task_messages.h"
 #include "model/allocation.h"
 
@@ -15,6 +16,15 @@ Result<expr::Filter> list_filter(const ReadOptions& options) {
         );
     }
     return filter;
+}
+
+bool visible(
+    const Context& context,
+    std::string_view asked,
+    std::string_view ns,
+    policy::CapabilitySet any_of
+) {
+    return asked == kAllNamespaces ? may(context, ns, any_of) : asked == ns;
 }
 
 state::WatchKey watch_list(state::TableId table, std::string_view ns) {

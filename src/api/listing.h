@@ -7,6 +7,7 @@
 #include "expr/filter.h"
 #include "model/job_answers.h"
 #include "model/node_answers.h"
+#include "policy/capability.h"
 #include "state/snapshot.h"
 #include "wire/json.h"
 
@@ -72,10 +73,14 @@ Result<Look> list_by_creation(std::vector<const Row*> rows, const ReadOptions& o
     );
 }
 
-/// Whether a row of namespace `ns` belongs to a request for `asked` ("*": all).
-inline bool in_namespace(std::string_view asked, std::string_view ns) {
-    return asked == kAllNamespaces || asked == ns;
-}
+/// Whether a row of namespace `ns` belongs to a request for `asked` ("*": all). With "*" the caller
+/// must hold one of the capabilities there; otherwise the route's rule has decided.
+bool visible(
+    const Context& context,
+    std::string_view asked,
+    std::string_view ns,
+    policy::CapabilitySet any_of = policy::bit(policy::Capability::ReadJob)
+);
 /// What a list of a namespace's rows watches.
 state::WatchKey watch_list(state::TableId table, std::string_view ns);
 

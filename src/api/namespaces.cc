@@ -1,4 +1,5 @@
 // Routes of namespaces and node pools. Source: Nomad HTTP API, 2 and 9.
+#include "api/acl.h"
 #include "api/body.h"
 #include "api/listing.h"
 #include "api/reading.h"
@@ -13,28 +14,24 @@
 namespace nl::api {
 namespace {
 
+using policy::bit;
 using state::TableId;
 namespace commands = state::commands;
 
-constexpr std::size_t kNameCharsMax = 128;
-constexpr std::size_t kDescriptionCharsMax = 256;
+constexpr Duration kIdentityTtl = hours(24);
 
-/// ^[a-zA-Z0-9-]{1,128}$, with `more` allowed too.
-bool is_name(std::string_view name, std::string_view more = "") {
-    return !name.empty() && name.size() <= kNameCharsMax && std::ranges::all_of(name, [&](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || more.find(c) != std::string_view::npos;
-    });
+/// The row without what its history adds.
+Blob namespace_hash(model::Namespace row) {
+    row.hash = {};
+    row.create_index = Index(0);
+    row.modify_index = Index(0);
+    return content_hash({encode(row)});
 }
-
-/// Nomad's form of a list of problems.
-std::string problems_text(const std::vector<std::string>& problems) {
-    std::string out =
-        fmt::format("{} error{} occurred:\n", problems.size(), problems.size() == 1 ? "" : "s");
-    for (const auto& problem : problems) {
-        out += "\t* " + problem + "\n";
-    }
-    return out + "\n";
+Blob pool_hash(model::NodePool row) {
+    row.hash = {};
+    row.create_index = Index(0);
+    row.modify_index = Index(0);
+    return content_hash({encode(row)});
 }
 
 // ---- namespaces
@@ -43,7 +40,9 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
     return read(request, context, [](const Context& c, const ReadOptions& options) -> Result<Look> {
         std::vector<const model::Namespace*> rows;
         for (const auto& row : c.state.namespaces(options.prefix)) {
-            rows.push_back(&row);
+            if (caller_of(c).acl->allows_namespace(row.name)) {
+                rows.push_back(&row);
+            }
         }
         NL_TRY(
             Look look,
@@ -110,6 +109,7 @@ Outcome put(const Request& request, const PathValues& path, const Context& conte
             500, fmt::format("Invalid namespace \"{}\": {}", row->name, problems_text(problems))
         );
     }
+    row->hash = namespace_hash(*row);
     commands::NamespaceUpsert command{{std::move(*row)}};
     return propose(command, context, [](const Context&, const Applied& applied) -> Outcome {
         return write_empty(applied.index);
@@ -142,7 +142,7 @@ Outcome remove(const Request&, const PathValues& path, const Context& context) {
         return text_response(
             500,
             problems_text({fmt::format(
-                "namespace \"{}\" has variables in regions: [{}]", name, context.agent->region
+                "namespace \"{}\" has non-terminal variables in regions: [{}]", name, context.agent->region
             )})
         );
     }
@@ -162,7 +162,9 @@ Outcome list_pools(const Request& request, const PathValues&, const Context& con
     return read(request, context, [](const Context& c, const ReadOptions& options) -> Result<Look> {
         std::vector<const model::NodePool*> rows;
         for (const auto& row : c.state.node_pools(options.prefix)) {
-            rows.push_back(&row);
+            if (may_pool(c, row.name, policy::PoolCapability::Read)) {
+                rows.push_back(&row);
+            }
         }
         if (options.reverse) {
             std::ranges::reverse(rows);
@@ -232,11 +234,27 @@ Outcome put_pool(const Request& request, const PathValues& path, const Context& 
     if (row->description.size() > kDescriptionCharsMax) {
         problems.push_back(fmt::format("description longer than {}", kDescriptionCharsMax));
     }
+    if (row->scheduler_configuration) {
+        const std::string& algorithm = row->scheduler_configuration->scheduler_algorithm;
+        if (!algorithm.empty() && algorithm != "binpack" && algorithm != "spread") {
+            problems.push_back(fmt::format("invalid scheduler algorithm: {}", algorithm));
+        }
+    }
+    if (row->node_identity_ttl < Duration{}) {
+        problems.emplace_back("node identity TTL must be greater than 0");
+    }
+    if (row->node_identity_ttl == Duration{}) {
+        row->node_identity_ttl = kIdentityTtl;
+    }
     if (!problems.empty()) {
         return text_response(
             400, fmt::format("invalid node pool \"{}\": {}", row->name, problems_text(problems))
         );
     }
+    if (!may_pool(context, row->name, policy::PoolCapability::Write)) {
+        return denied();
+    }
+    row->hash = pool_hash(*row);
     commands::NodePoolUpsert command{{std::move(*row)}};
     return propose(command, context, [](const Context&, const Applied& applied) -> Outcome {
         return write_empty(applied.index);
@@ -324,7 +342,8 @@ Outcome pool_jobs(const Request& request, const PathValues& path, const Context&
             }
             std::vector<const model::Job*> jobs;
             for (const auto& row : ns == kAllNamespaces ? c.state.jobs() : c.state.jobs(ns)) {
-                if (row.job->node_pool == name) {
+                if (row.job->node_pool == name &&
+                    visible(c, ns, row.job->namespace_, bit(policy::Capability::ListJobs))) {
                     jobs.push_back(row.job.get());
                 }
             }
@@ -337,43 +356,43 @@ Outcome pool_jobs(const Request& request, const PathValues& path, const Context&
 }
 
 constexpr Route kRoutes[] = {
-    {kGet, "/v1/namespaces", Where::Server, "ns:any", "", "List namespaces.", list},
+    {kGet, "/v1/namespaces", Where::Server, "any", "", "List namespaces.", list},
     {kPut, "/v1/namespace", Where::Leader, "management", "", "Write a namespace.", put},
-    {kGet, "/v1/namespace/{name}", Where::Server, "ns:any", "", "A namespace.", get},
+    {kGet, "/v1/namespace/{name}", Where::Server, "name:any", "", "A namespace.", get},
     {kPut, "/v1/namespace/{name}", Where::Leader, "management", "", "Write a namespace.", put},
     {kDelete, "/v1/namespace/{name}", Where::Leader, "management", "", "Delete a namespace.", remove
     },
 };
 
 constexpr Route kPoolRoutes[] = {
-    {kGet, "/v1/node/pools", Where::Server, "node_pool:read", "", "List node pools.", list_pools},
-    {kPut, "/v1/node/pools", Where::Leader, "node_pool:write", "", "Write a node pool.", put_pool},
+    {kGet, "/v1/node/pools", Where::Server, "some-pool:read", "", "List node pools.", list_pools},
+    {kPut, "/v1/node/pools", Where::Leader, "some-pool:write", "", "Write a node pool.", put_pool},
     {kGet,
      "/v1/node/pool/{name}/nodes",
      Where::Server,
-     "node:read",
+     "node:read&pool:read",
      "resources os",
      "Nodes of a pool.",
      pool_nodes},
     {kGet,
      "/v1/node/pool/{name}/jobs",
      Where::Server,
-     "node_pool:read",
+     "pool:read&ns:list-jobs",
      "",
      "Jobs of a pool.",
      pool_jobs},
-    {kGet, "/v1/node/pool/{name}", Where::Server, "node_pool:read", "", "A node pool.", get_pool},
+    {kGet, "/v1/node/pool/{name}", Where::Server, "pool:read", "", "A node pool.", get_pool},
     {kPut,
      "/v1/node/pool/{name}",
      Where::Leader,
-     "node_pool:write",
+     "pool:write",
      "",
      "Write a node pool.",
      put_pool},
     {kDelete,
      "/v1/node/pool/{name}",
      Where::Leader,
-     "node_pool:delete",
+     "pool:delete",
      "",
      "Delete a node pool.",
      remove_pool},

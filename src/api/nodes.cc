@@ -1,4 +1,5 @@
 // Routes of nodes. Source: Nomad HTTP API, 2.
+#include "api/access.h"
 #include "api/body.h"
 #include "api/listing.h"
 #include "api/reading.h"
@@ -93,6 +94,9 @@ Outcome allocations(const Request& request, const PathValues& path, const Contex
             NL_TRY(const Uuid id, path_uuid(text, "node"));
             std::string json = "[";
             for (const state::AllocView alloc : c.state.allocs_of_node(id)) {
+                if (!may(c, alloc.namespace_(), policy::Capability::ReadJob)) {
+                    continue;
+                }
                 if (json.size() > 1) {
                     json += ',';
                 }

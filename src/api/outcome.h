@@ -117,6 +117,25 @@ struct ReadLog {
 };
 /// The seed's drain: finish what runs here, take nothing new, hand over leadership.
 struct DrainServer {};
+/// The content of the file that allows the ACL bootstrap once more.
+struct ReadBootstrapReset {};
+/// A new active root key; `full` also encrypts every variable anew.
+struct RotateRootKey {
+    bool full = false;
+    /// Zero: active at once; else the key is published first and becomes active then.
+    WallTime publish;
+};
+/// The holder of a variable's lock is alive.
+struct RenewLock {
+    std::string namespace_;
+    std::string path;
+    std::string lock_id;
+};
+/// Keys of the gossip keyring, kept because clients ask for them (nothing is encrypted with them).
+struct GossipKeyring {
+    enum class Op : unsigned char { List, Install, Use, Remove } op = Op::List;
+    std::string key;
+};
 struct WaitServer {
     std::variant<
         RemovePeer,
@@ -129,7 +148,11 @@ struct WaitServer {
         DrainServer,
         ReloadAgent,
         SetServers,
-        ReadProfile>
+        ReadProfile,
+        ReadBootstrapReset,
+        RotateRootKey,
+        RenewLock,
+        GossipKeyring>
         call;
 };
 struct LogLine {
@@ -148,6 +171,12 @@ struct ServerAnswered {
     std::vector<LogLine> log;
     /// ReadProfile.
     Bytes bytes;
+    /// ReadBootstrapReset: the file's text, "" without one. RotateRootKey: the key's id.
+    std::string text;
+    /// RotateRootKey.
+    Index index;
+    /// GossipKeyring: every key, the primary first.
+    std::vector<std::string> keys;
 };
 
 using Wait = std::variant<WaitChange, WaitProposal, WaitNode, WaitServer>;

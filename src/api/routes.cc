@@ -137,6 +137,11 @@ std::span<const Route> routes() {
         add(evaluation_routes());
         add(deployment_routes());
         add(namespace_routes());
+        add(acl_token_routes());
+        add(acl_policy_routes());
+        add(acl_login_routes());
+        add(variable_routes());
+        add(keyring_routes());
         add(client_routes());
         add(agent_routes());
         add(status_routes());
@@ -191,15 +196,13 @@ Outcome handle(const Request& request, const Context& context) {
     }
     const Route& route = *found.route;
     if (route.speaks == Speaks::WebSocket) {
+        // Its token may come in the first message: the session asks for access itself.
         return route.handler(request, found.values, context);
-    }
-    if (const auto allowed = authorize(request, route, context); !allowed) {
-        return finished(error_response(allowed.error()), how);
     }
     if (route.where != Where::Local && !context.state) {
         return finished(text_response(500, std::string(kNoLeader)), how);
     }
-    return finished(route.handler(request, found.values, context), how);
+    return finished(handle_admitted(request, route, found.values, context), how);
 }
 
 }  // namespace nl::api

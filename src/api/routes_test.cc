@@ -1,6 +1,5 @@
 #include "api/routes.h"
 
-#include "api/access.h"
 #include "api/seed.h"
 #include "api/status.h"
 #include "api/testing/cluster_rig.h"
@@ -101,36 +100,6 @@ TEST(Routes, OpenApiIsJsonAndNamesEveryPath) {
         std::erase(path, '*');
         EXPECT_TRUE(paths.contains(path)) << path;
     }
-}
-
-TEST(Routes, AccessIsRefusedToWhomIsNotAllowed) {
-    ClusterRig rig;
-    rig.agent.acl_enabled = true;
-    model::ACLToken manager;
-    manager.accessor_id = "a0000000-0000-0000-0000-000000000001";
-    manager.secret_id = "b0000000-0000-0000-0000-000000000001";
-    manager.type = "management";
-    model::ACLToken client = manager;
-    client.accessor_id.back() = '2';
-    client.secret_id.back() = '2';
-    client.type = "client";
-    rig.apply_body(state::commands::AclTokenUpsert{{manager, client}});
-    for (const Route& route : routes()) {
-        const Context context = rig.context();
-        Request request = ClusterRig::request("GET", "/");
-        const bool open = route.rule == "anon";
-        EXPECT_EQ(authorize(request, route, context).has_value(), open) << route.pattern;
-        request.headers = {{"x-nomad-token", "c0000000-0000-0000-0000-000000000009"}};
-        EXPECT_EQ(authorize(request, route, context).has_value(), open) << route.pattern;
-        request.headers = {{"x-nomad-token", client.secret_id}};
-        EXPECT_EQ(authorize(request, route, context).has_value(), open) << route.pattern;
-        request.headers = {{"authorization", "Bearer " + manager.secret_id}};
-        EXPECT_TRUE(authorize(request, route, context).has_value()) << route.pattern;
-    }
-    const Response refused = rig.ask("GET", "/v1/jobs");
-    EXPECT_EQ(refused.status, 403);
-    EXPECT_EQ(refused.body, "Permission denied");
-    EXPECT_EQ(rig.ask("GET", "/v1/status/leader").status, 200);
 }
 
 TEST(Routes, StatusFollowsTheEndingOfSomeTexts) {

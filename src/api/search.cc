@@ -1,5 +1,6 @@
 // Search by prefix, and fuzzy search: names that hold a text anywhere, whatever their case.
 // Source: Nomad HTTP API, 13.
+#include "api/access.h"
 #include "api/body.h"
 #include "api/listing.h"
 #include "api/params.h"
@@ -17,6 +18,13 @@
 namespace nl::api {
 namespace {
 
+using policy::bit;
+
+constexpr policy::CapabilitySet kScaling = bit(policy::Capability::ListScalingPolicies) |
+                                           bit(policy::Capability::ReadScalingPolicy);
+constexpr policy::CapabilitySet kCsiVolumes =
+    bit(policy::Capability::CsiListVolume) | bit(policy::Capability::CsiReadVolume) |
+    bit(policy::Capability::CsiMountVolume) | bit(policy::Capability::ListJobs);
 /// Matches of one context at most.
 constexpr std::size_t kMatchesMax = 20;
 constexpr std::size_t kFuzzyMatchesMax = 100;
@@ -92,13 +100,15 @@ Matches search_in(
     };
     const auto owned = [&](const auto& row) -> std::optional<std::string> {
         const std::string id = row.id.str();
-        return in_namespace(ns, row.namespace_) && id.starts_with(prefix) ? std::optional(id)
-                                                                          : std::nullopt;
+        return visible(c, ns, row.namespace_) && id.starts_with(prefix) ? std::optional(id)
+                                                                        : std::nullopt;
     };
     const std::string even = even_prefix(prefix);
     if (context_name == "jobs") {
         const auto range = ns == kAllNamespaces ? c.state.jobs() : c.state.jobs(ns, prefix);
-        collect(out, range, [&](const auto& row) { return named(row.job->id); });
+        collect(out, range, [&](const auto& row) {
+            return visible(c, ns, row.job->namespace_) ? named(row.job->id) : std::nullopt;
+        });
     } else if (context_name == "evals") {
         collect(out, even.empty() ? c.state.evals() : c.state.evals_with_prefix(even), owned);
     } else if (context_name == "deployment") {
@@ -111,7 +121,7 @@ Matches search_in(
             even.empty() ? c.state.allocs() : c.state.allocs_with_prefix(even),
             [&](const state::AllocView& alloc) -> std::optional<std::string> {
                 const std::string id = alloc.id().str();
-                return in_namespace(ns, alloc.namespace_()) && id.starts_with(prefix)
+                return visible(c, ns, alloc.namespace_()) && id.starts_with(prefix)
                            ? std::optional(id)
                            : std::nullopt;
             }
@@ -123,25 +133,44 @@ Matches search_in(
             [&](const auto& node) { return named(node.id.str()); }
         );
     } else if (context_name == "namespaces") {
-        collect(out, c.state.namespaces(prefix), [&](const auto& row) { return named(row.name); });
+        collect(out, c.state.namespaces(prefix), [&](const auto& row) {
+            return caller_of(c).acl->allows_namespace(row.name) ? named(row.name) : std::nullopt;
+        });
     } else if (context_name == "node_pools") {
-        collect(out, c.state.node_pools(prefix), [&](const auto& row) { return named(row.name); });
+        collect(out, c.state.node_pools(prefix), [&](const auto& row) {
+            return may_pool(c, row.name, policy::PoolCapability::Read) ? named(row.name)
+                                                                       : std::nullopt;
+        });
     } else if (context_name == "vars") {
         const auto range =
             ns == kAllNamespaces ? c.state.variables() : c.state.variables(ns, prefix);
-        collect(out, range, [&](const auto& row) { return named(row.meta.path); });
+        collect(out, range, [&](const auto& row) {
+            return may_variable(
+                       c, row.meta.namespace_, row.meta.path, policy::VariableCapability::List
+                   )
+                       ? named(row.meta.path)
+                       : std::nullopt;
+        });
     } else if (context_name == "scaling_policy") {
-        collect(out, c.state.scaling_policies(), [&](const auto& row) { return named(row.id); });
+        collect(out, c.state.scaling_policies(), [&](const auto& row) {
+            return visible(c, ns, row.namespace_, kScaling) ? named(row.id) : std::nullopt;
+        });
     } else if (context_name == "plugins") {
         collect(out, c.state.csi_plugins(prefix), [&](const auto& row) { return named(row.id); });
     } else if (context_name == "volumes") {
         const auto range =
             ns == kAllNamespaces ? c.state.csi_volumes() : c.state.csi_volumes(ns, prefix);
-        collect(out, range, [&](const auto& row) { return named(row.id); });
+        collect(out, range, [&](const auto& row) {
+            return visible(c, ns, row.namespace_, kCsiVolumes) ? named(row.id) : std::nullopt;
+        });
     } else if (context_name == "host_volumes") {
         const auto range =
             ns == kAllNamespaces ? c.state.host_volumes() : c.state.host_volumes(ns, prefix);
-        collect(out, range, [&](const auto& row) { return named(row.id); });
+        collect(out, range, [&](const auto& row) {
+            return visible(c, ns, row.namespace_, bit(policy::Capability::HostVolumeRead))
+                       ? named(row.id)
+                       : std::nullopt;
+        });
     }
     return out;
 }
@@ -161,6 +190,37 @@ Response bad_context(std::string_view wanted) {
     );
 }
 
+/// Whether the caller may look in a context at all; what it then finds is checked one by one.
+bool may_search(const Context& c, std::string_view name, std::string_view ns) {
+    const policy::Acl& acl = *caller_of(c).acl;
+    if (name == "jobs" || name == "evals" || name == "deployment" || name == "allocs") {
+        return acl.allows(ns, policy::Capability::ReadJob);
+    }
+    if (name == "nodes") {
+        return acl.allows_node(policy::Level::Read);
+    }
+    if (name == "namespaces") {
+        return acl.allows_namespace("*");
+    }
+    if (name == "node_pools") {
+        return acl.allows_some_pool(policy::PoolCapability::Read);
+    }
+    if (name == "vars") {
+        return acl.allows_some_variable(ns, policy::VariableCapability::List) ||
+               caller_of(c).workload.has_value();
+    }
+    if (name == "scaling_policy") {
+        return acl.allows(ns, kScaling);
+    }
+    if (name == "plugins") {
+        return acl.allows_plugin(policy::Level::List);
+    }
+    if (name == "volumes") {
+        return acl.allows(ns, kCsiVolumes);
+    }
+    return name == "host_volumes" && acl.allows(ns, policy::Capability::HostVolumeRead);
+}
+
 Outcome search(const Request& request, const PathValues&, const Context& context) {
     const auto body = body_object(request);
     if (!body) {
@@ -172,6 +232,9 @@ Outcome search(const Request& request, const PathValues&, const Context& context
     if (!all && !is_context(wanted)) {
         return bad_context(wanted);
     }
+    if (!all && !may_search(context, wanted, namespace_of(request))) {
+        return denied();
+    }
     return read_envelope(
         request,
         context,
@@ -180,7 +243,7 @@ Outcome search(const Request& request, const PathValues&, const Context& context
             Value::Map matches;
             Value::Map truncations;
             for (const std::string_view name : kContexts) {
-                if (all || name == wanted) {
+                if ((all || name == wanted) && may_search(c, name, ns)) {
                     const Matches found = search_in(name, prefix, ns, c);
                     matches.emplace(name, found.list());
                     truncations.emplace(name, found.truncated());
@@ -243,7 +306,7 @@ public:
             jobs();
         } else if (context_name == "allocs") {
             scan(context_name, c_.state.allocs(), [this](const state::AllocView& alloc) {
-                if (in_namespace(ns_, alloc.namespace_())) {
+                if (visible(c_, ns_, alloc.namespace_())) {
                     consider("allocs", alloc.name(), {alloc.namespace_(), alloc.id().str()});
                 }
             });
@@ -253,11 +316,15 @@ public:
             });
         } else if (context_name == "namespaces") {
             scan(context_name, c_.state.namespaces(), [this](const model::Namespace& row) {
-                consider("namespaces", row.name, {});
+                if (caller_of(c_).acl->allows_namespace(row.name)) {
+                    consider("namespaces", row.name, {});
+                }
             });
         } else if (context_name == "node_pools") {
             scan(context_name, c_.state.node_pools(), [this](const model::NodePool& row) {
-                consider("node_pools", row.name, {});
+                if (may_pool(c_, row.name, policy::PoolCapability::Read)) {
+                    consider("node_pools", row.name, {});
+                }
             });
         } else if (context_name == "plugins") {
             scan(context_name, c_.state.csi_plugins(), [this](const model::CSIPlugin& row) {
@@ -265,7 +332,10 @@ public:
             });
         } else if (context_name == "vars") {
             scan(context_name, c_.state.variables(), [this](const state::VariableRow& row) {
-                if (in_namespace(ns_, row.meta.namespace_)) {
+                if ((ns_ == kAllNamespaces || ns_ == row.meta.namespace_) &&
+                    may_variable(
+                        c_, row.meta.namespace_, row.meta.path, policy::VariableCapability::List
+                    )) {
                     consider("vars", row.meta.path, {row.meta.namespace_, row.meta.path});
                 }
             });
@@ -327,7 +397,11 @@ private:
 
     void jobs() {
         const auto rows = ns_ == kAllNamespaces ? c_.state.jobs() : c_.state.jobs(ns_);
-        scan("jobs", rows, [this](const state::JobRow& row) { job(*row.job); });
+        scan("jobs", rows, [this](const state::JobRow& row) {
+            if (visible(c_, ns_, row.job->namespace_)) {
+                job(*row.job);
+            }
+        });
     }
 
     void job(const model::Job& job) {
@@ -398,6 +472,9 @@ Outcome fuzzy(const Request& request, const PathValues&, const Context& context)
             )
         );
     }
+    if (!all && !may_search(context, wanted, namespace_of(request))) {
+        return denied();
+    }
     return read_envelope(
         request,
         context,
@@ -405,7 +482,7 @@ Outcome fuzzy(const Request& request, const PathValues&, const Context& context)
             -> Result<Look> {
             FuzzySearch search(text, ns, c);
             for (const std::string_view name : kContexts) {
-                if (all || name == wanted) {
+                if ((all || name == wanted) && may_search(c, name, ns)) {
                     search.run(name);
                 }
             }
@@ -415,12 +492,12 @@ Outcome fuzzy(const Request& request, const PathValues&, const Context& context)
 }
 
 constexpr Route kRoutes[] = {
-    {kPut, "/v1/search", Where::Server, "ns:any", "", "Find objects by the start of an id.", search
+    {kPut, "/v1/search", Where::Server, "any", "", "Find objects by the start of an id.", search
     },
     {kPut,
      "/v1/search/fuzzy",
      Where::Server,
-     "ns:any",
+     "any",
      "",
      "Find objects by any part of a name.",
      fuzzy},

@@ -27,6 +27,9 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
             std::map<std::string, std::map<std::string, std::set<std::string>>> found;
             for (const auto& service :
                  ns == kAllNamespaces ? c.state.services() : c.state.services(ns)) {
+                if (!visible(c, ns, service.namespace_)) {
+                    continue;
+                }
                 auto& tags = found[service.namespace_][service.service_name];
                 tags.insert(service.tags.begin(), service.tags.end());
             }
@@ -106,7 +109,7 @@ Outcome get(const Request& request, const PathValues& path, const Context& conte
             std::vector<const model::ServiceRegistration*> rows;
             if (ns == kAllNamespaces) {
                 for (const auto& service : c.state.services()) {
-                    if (service.service_name == name) {
+                    if (service.service_name == name && visible(c, ns, service.namespace_)) {
                         rows.push_back(&service);
                     }
                 }
@@ -158,11 +161,11 @@ Outcome missing_id(const Request&, const PathValues&, const Context&) {
 }
 
 constexpr Route kRoutes[] = {
-    {kGet, "/v1/services", Where::Server, "ns:read-job", "", "List services.", list},
+    {kGet, "/v1/services", Where::Server, "ns:read-job|own-ns", "", "List services.", list},
     {kGet,
      "/v1/service/{name}",
      Where::Server,
-     "ns:read-job",
+     "ns:read-job|own-ns",
      "choose",
      "Instances of a service.",
      get},

@@ -11,7 +11,12 @@
 namespace nl::api {
 namespace {
 
+using policy::bit;
+using policy::Capability;
 using state::TableId;
+
+constexpr policy::CapabilitySet kListPolicies =
+    bit(Capability::ListScalingPolicies) | bit(Capability::ReadJob);
 
 model::HostVolumeStub volume_stub(const model::HostVolume& volume) {
     model::HostVolumeStub out;
@@ -41,7 +46,8 @@ Outcome host_volumes(const Request& request, const Context& context) {
         ) -> Result<Look> {
             std::vector<const model::HostVolume*> rows;
             for (const auto& volume : c.state.host_volumes()) {
-                if (in_namespace(ns, volume.namespace_) && volume.id.starts_with(options.prefix) &&
+                if (visible(c, ns, volume.namespace_, bit(Capability::HostVolumeRead)) &&
+                    volume.id.starts_with(options.prefix) &&
                     (node.empty() || volume.node_id == node) &&
                     (pool.empty() || volume.node_pool == pool)) {
                     rows.push_back(&volume);
@@ -115,7 +121,7 @@ Outcome policies(const Request& request, const PathValues&, const Context& conte
                     const auto found = policy.target.find(key);
                     return found == policy.target.end() ? std::string() : found->second;
                 };
-                if (in_namespace(ns, target("Namespace")) &&
+                if (visible(c, ns, target("Namespace"), kListPolicies) &&
                     (job.empty() || target("Job") == job) &&
                     (type.empty() || policy.type == type) &&
                     policy.id.starts_with(options.prefix)) {
@@ -172,7 +178,7 @@ constexpr Route kRoutes[] = {
     {kGet,
      "/v1/volumes",
      Where::Server,
-     "ns:host-volume-read|ns:csi-list-volume",
+     "ns:host-volume-read|ns:csi-list-volume|ns:csi-read-volume|ns:csi-mount-volume|ns:list-jobs",
      "type node_id node_pool plugin_id",
      "List volumes.",
      volumes},
@@ -180,14 +186,14 @@ constexpr Route kRoutes[] = {
     {kGet,
      "/v1/scaling/policies",
      Where::Server,
-     "ns:list-scaling-policies",
+     "ns:list-scaling-policies|ns:list-jobs&ns:read-job",
      "job type",
      "List scaling policies.",
      policies},
     {kGet,
      "/v1/scaling/policy/{id}",
      Where::Server,
-     "ns:read-scaling-policy",
+     "scaling:read-scaling-policy",
      "",
      "A scaling policy.",
      policy},

@@ -23,12 +23,16 @@ public:
     AgentView agent;
     ClusterView cluster;
     Metrics metrics;
+    std::shared_ptr<const policy::Keyring> keyring;
+    std::shared_ptr<policy::AclCache> acl_cache;
     WallTime wall{1'700'000'000'000'000'000};
     Instant now{1'000'000'000};
     /// Answers of nodes, by method.
     std::map<server::CallMethod, std::function<Result<std::vector<Bytes>>(const WaitNode&)>> calls;
     /// Answers of the servers' machinery.
     std::function<ServerAnswered(const WaitServer&)> servers;
+    /// Sent with every request; "" for none.
+    std::string token;
 
     Context context();
     /// Applies a command as if committed.
@@ -47,6 +51,10 @@ public:
     Response ask(std::string method, const std::string& target, Bytes body = {});
 
     // Short ways to a state.
+    /// A token with one policy of these rules; its secret. "" for a management token.
+    std::string add_token(const std::string& name, const std::string& rules);
+    /// A root key of the state and of `keyring`.
+    void add_root_key();
     Uuid add_node(const std::string& name, const std::string& server_id = "");
     /// Registers through the API; the evaluation's id.
     std::string register_job(const std::string& json);

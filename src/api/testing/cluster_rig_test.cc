@@ -1,9 +1,12 @@
 #include "api/testing/cluster_rig.h"
 
 #include "model/plan.h"
+#include "policy/acl.h"
+#include "policy/keyring.h"
 #include "state/commands/alloc.h"
 #include "state/commands/node.h"
 #include "state/commands/plan_results.h"
+#include "state/commands/records.h"
 
 #include <gtest/gtest.h>
 
@@ -41,6 +44,11 @@ Context ClusterRig::context() {
     for (auto& word : out.entropy) {
         word = rng_.next();
     }
+    for (char& byte : out.secret_entropy) {
+        byte = static_cast<char>(rng_.below(256));
+    }
+    out.keyring = keyring;
+    out.acl_cache = acl_cache;
     out.cluster = cluster;
     out.agent = std::make_shared<const AgentView>(agent);
     out.metrics = std::make_shared<const Metrics>(metrics);
@@ -103,10 +111,50 @@ Outcome ClusterRig::settle(Outcome outcome) {
 }
 
 Response ClusterRig::ask(std::string method, const std::string& target, Bytes body) {
-    Outcome outcome = settle(handle(request(std::move(method), target, std::move(body))));
+    Request asked = request(std::move(method), target, std::move(body));
+    if (!token.empty()) {
+        asked.headers.push_back({"x-nomad-token", token});
+    }
+    Outcome outcome = settle(handle(asked));
     auto* response = std::get_if<Response>(&outcome);
     EXPECT_NE(response, nullptr) << target << " is not answered at once";
     return response != nullptr ? std::move(*response) : Response{};
+}
+
+std::string ClusterRig::add_token(const std::string& name, const std::string& rules) {
+    model::ACLToken made;
+    made.accessor_id = Uuid::random(rng_).str();
+    made.secret_id = Uuid::random(rng_).str();
+    made.name = name;
+    made.type = rules.empty() ? "management" : "client";
+    if (!rules.empty()) {
+        model::ACLPolicy policy;
+        policy.name = name;
+        policy.rules = rules;
+        made.policies = {name};
+        EXPECT_TRUE(policy::parse_policy(rules).has_value()) << rules;
+        apply_body(commands::AclPolicyUpsert{{policy}});
+    }
+    EXPECT_TRUE(apply_body(commands::AclTokenUpsert{{made}}).result.has_value());
+    return made.secret_id;
+}
+
+void ClusterRig::add_root_key() {
+    Bytes entropy(policy::kEntropyBytes, '\0');
+    for (char& byte : entropy) {
+        byte = static_cast<char>(rng_.below(256));
+    }
+    const policy::RootKey key = policy::make_root_key(Uuid::random(rng_).str(), entropy);
+    state::RootKeyRow row;
+    row.meta.key_id = key.id;
+    row.meta.state = "active";
+    row.meta.algorithm = "aes256-gcm";
+    row.public_key.bytes = encode(policy::public_keys(key));
+    apply_body(commands::RootKeyUpsert{{row}});
+    auto fresh = keyring ? std::make_shared<policy::Keyring>(*keyring)
+                         : std::make_shared<policy::Keyring>();
+    fresh->keys.insert_or_assign(key.id, std::make_shared<const policy::RootKey>(key));
+    keyring = std::move(fresh);
 }
 
 Uuid ClusterRig::add_node(const std::string& name, const std::string& server_id) {
