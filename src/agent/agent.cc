@@ -225,8 +225,21 @@ Result<void> Agent::begin_server() {
     if (c.advertise && c.advertise->rpc) {
         o.advertise = with_default_port(*c.advertise->rpc, rpc);
     }
+    if (c.server->root_key_rotation_threshold) {
+        const auto threshold = parse_duration(*c.server->root_key_rotation_threshold);
+        if (!threshold) {
+            return fail(
+                ErrorCode::InvalidArgument,
+                "server.root_key_rotation_threshold: {}",
+                threshold.error().message
+            );
+        }
+        o.root_key_rotation_threshold = *threshold;
+    }
+    o.gossip_key = c.server->encrypt.value_or("");
     auto seed = std::make_unique<SeedHost>();
-    o.seed = seed.get();
+    // The original's calls carry no token, so that they would pass by every policy.
+    o.seed = c.acl && c.acl->enabled.value_or(false) ? nullptr : seed.get();
     SeedHost* raw = seed.get();
     seed_ = std::move(seed);
     NL_TRY(server_, ServerHost::create(std::move(o)));
@@ -408,6 +421,13 @@ std::shared_ptr<const api::AgentView> Agent::make_view() const {
                                        : std::vector<std::string>{
                                              "service", "batch", "system", "sysbatch", "_core"
                                          };
+    }
+    if (c.acl) {
+        take(c.acl->token_min_expiration_ttl, view->acl_token_ttl_min);
+        take(c.acl->token_max_expiration_ttl, view->acl_token_ttl_max);
+    }
+    if (c.server) {
+        view->oidc_issuer = c.server->oidc_issuer.value_or("");
     }
     if (client_) {
         view->node_id = client_->node_id();

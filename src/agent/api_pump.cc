@@ -130,6 +130,34 @@ public:
         });
     }
 
+    /// For a route this agent answers itself but cannot admit: a server is asked whether the caller
+    /// may.
+    void start_vouched(api::Request request) {
+        sink_->on_close([weak = weak_from_this(), &loop = loop_] {
+            loop.must_post([weak] {
+                if (const auto self = weak.lock()) {
+                    self->close();
+                }
+            });
+        });
+        post([r = std::move(request)](Exchange& self) mutable {
+            self.own_request_ = std::move(r);
+            api::Request& asked = self.request_;
+            asked.method = "GET";
+            asked.path = "/v1/acl/admission";
+            asked.raw_path = asked.path;
+            asked.headers = self.own_request_->headers;
+            asked.query = {
+                {"method", self.own_request_->method}, {"path", self.own_request_->path}
+            };
+            if (const auto ns = self.own_request_->param("namespace")) {
+                asked.query.push_back({"namespace", std::string(*ns)});
+            }
+            self.hold_until_ = io::now() + kLeaderHold;
+            self.forward();
+        });
+    }
+
     void start_forward(api::Request request) {
         sink_->on_close([weak = weak_from_this(), &loop = loop_] {
             loop.must_post([weak] {
@@ -277,7 +305,7 @@ private:
         const auto go_on = std::exchange(resume_, nullptr);
         // The outcome may park again, which keeps the exchange once more.
         const auto self = std::exchange(keep_, nullptr);
-        run(go_on(backend_.context(), std::move(end)));
+        run(go_on(context(), std::move(end)));
     }
 
     /// A node call whose items are gathered before the continuation runs.
@@ -346,7 +374,7 @@ private:
         if (machine_ == nullptr) {
             return;
         }
-        api::StreamStep out = machine_->on(input, backend_.context());
+        api::StreamStep out = machine_->on(input, context());
         if (out.instead) {
             finish(std::move(*out.instead));
             return;
@@ -510,6 +538,12 @@ private:
             leader.address,
             request_,
             {.on_response = later([](Exchange& self, api::Response response) {
+                 if (self.own_request_ && response.status == 200) {
+                     self.vouched_ = true;
+                     self.stop_waiting_ = nullptr;
+                     self.run(api::handle(*self.own_request_, self.context()));
+                     return;
+                 }
                  self.answered_ = true;
                  self.finish(std::move(response));
              }),
@@ -534,6 +568,12 @@ private:
                  self.forwarded(std::move(result));
              })}
         );
+    }
+
+    api::Context context() {
+        api::Context out = backend_.context();
+        out.vouched = vouched_;
+        return out;
     }
 
     void begin_forwarded_session() {
@@ -608,6 +648,9 @@ private:
     }
 
     void forwarded(Result<void> result) {
+        if (vouched_) {
+            return;
+        }
         stop_waiting_ = nullptr;
         if (answered_) {
             forward_end_ = std::move(result);
@@ -682,6 +725,8 @@ private:
     bool linearizable_{false};
     Instant granted_until_;
     int confirmations_{0};
+    std::optional<api::Request> own_request_;
+    bool vouched_{false};
 };
 
 ApiPump::ApiPump(ApiBackend& backend) : backend_(backend) {
@@ -751,6 +796,12 @@ void ApiPump::serve(api::Request request, std::shared_ptr<AnswerSink> sink) {
         local || (backend_.is_server() &&
                   (backend_.leader().self ||
                    (found.route->where == api::Where::Server && asks_stale(request))));
+    if (here && local && found.route != nullptr && !backend_.is_server() &&
+        found.route->rule != "anon" && backend_.context().agent->acl_enabled) {
+        std::make_shared<Exchange>(*this, pick(), std::move(sink))
+            ->start_vouched(std::move(request));
+        return;
+    }
     if (here) {
         const bool linearizable = !local && backend_.is_server() && request.method == "GET" &&
                                   !asks_stale(request);

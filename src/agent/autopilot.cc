@@ -41,8 +41,10 @@ void ServerHost::look_after_members() {
     if (!leader().self) {
         healthy_since_.clear();
         maybe_ask_to_be_let_in();
+        announce_self();
         return;
     }
+    look_after_keyring();
     const server::ReplicaStatus status = replica_->status();
     if (const auto change = next_member_change(status)) {
         replica_->change_membership(
@@ -69,7 +71,9 @@ std::optional<raft::Change> ServerHost::next_member_change(const server::Replica
             healthy_since_.erase(peer.id);
         }
         const Instant since = healthy ? healthy_since_.try_emplace(peer.id, now).first->second : now;
-        if (healthy && !peer.voter && now - since >= config.server_stabilization_time) {
+        const raft::Member* member = status.raft.membership.find(peer.id);
+        if (healthy && !peer.voter && now - since >= config.server_stabilization_time &&
+            (member == nullptr || has_root_keys(*member))) {
             promotion = raft::Promote{peer.id};
         }
         if (silent >= kDeadAfter) {

@@ -35,6 +35,8 @@ public:
         for (auto& word : out.entropy) {
             word = io::random_seed();
         }
+        const Bytes secrets = io::random_bytes(out.secret_entropy.size());
+        std::copy(secrets.begin(), secrets.end(), out.secret_entropy.begin());
         const std::lock_guard lock(mutex_);
         out.agent = view_;
         out.metrics = metrics_;

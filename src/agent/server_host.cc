@@ -9,9 +9,11 @@
 #include "io/log.h"
 #include "sched/scheduler.h"
 #include "server/gc.h"
+#include "wire/value_json.h"
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstring>
 
 namespace nl::agent {
 namespace {
@@ -29,6 +31,30 @@ std::string with_port(const std::string& address, int port) {
 
 Error no_leader() {
     return {ErrorCode::NotLeader, "No cluster leader"};
+}
+
+constexpr const char* kResetFile = "/server/acl-bootstrap-reset";
+constexpr std::size_t kSmallFileBytesMax = 64U << 10;
+
+Result<std::vector<std::string>> stored_gossip_keys(
+    const std::string& file, const std::string& first
+) {
+    std::vector<std::string> out;
+    if (!file.empty() && io::exists(file)) {
+        NL_TRY(const Bytes text, io::read_file(file, kSmallFileBytesMax));
+        NL_TRY(const Value value, wire::parse_json(text));
+        if (const auto* list = value.as_list()) {
+            for (const Value& item : *list) {
+                if (const auto* key = item.as_string()) {
+                    out.push_back(*key);
+                }
+            }
+        }
+    }
+    if (out.empty() && !first.empty()) {
+        out.push_back(first);
+    }
+    return out;
 }
 
 }  // namespace
@@ -115,6 +141,17 @@ Result<std::unique_ptr<ServerHost>> ServerHost::create(Options options) {
     } else {
         NL_TRY(host->self_, server_identity(o.data_dir.empty() ? "" : o.data_dir + "/server/id"));
     }
+    NL_TRY(
+        host->keyring_,
+        KeyringHost::open(
+            {.directory = o.data_dir.empty() ? "" : o.data_dir + "/server/keystore",
+             .rotation_threshold = o.root_key_rotation_threshold}
+        )
+    );
+    NL_TRY(
+        host->gossip_keys_,
+        stored_gossip_keys(o.data_dir.empty() ? "" : o.data_dir + kGossipFile, o.gossip_key)
+    );
     NL_TRY(host->peers_, io::PeerClient::create(o.tls));
 
     io::GrpcHandlers handlers;
@@ -273,6 +310,9 @@ void ServerHost::stop() {
     for (const auto& worker : workers_) {
         worker->stop();
     }
+    if (keyring_) {
+        keyring_->stop();
+    }
     leader_loop_.stop();
     if (replica_) {
         replica_->stop();
@@ -291,7 +331,8 @@ ServerInfo ServerHost::own_info() const {
         .datacenter = options_.datacenter,
         .http_address = http_address_,
         .version = kNomadVersion,
-        .own_version = kVersion
+        .own_version = kVersion,
+        .public_key = keyring_->public_key()
     };
 }
 
@@ -315,6 +356,7 @@ void ServerHost::on_role(raft::RoleChange role) {
             io::log_info("server", "this server leads in term {}", role.term);
             if (told_leader_) {
                 told_leader_ = false;
+                locks_.retire();
                 handle(server::LostLeadership{});
             }
             pending_leadership_ = role;
@@ -327,6 +369,7 @@ void ServerHost::on_role(raft::RoleChange role) {
             }
             pending_leadership_.reset();
             if (std::exchange(told_leader_, false)) {
+                locks_.retire();
                 handle(server::LostLeadership{});
             }
         }
@@ -344,11 +387,16 @@ void ServerHost::on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch
                 const Term term = pending_leadership_->term;
                 pending_leadership_.reset();
                 told_leader_ = true;
+                locks_.lead(snapshot, io::now());
+                tend_locks();
                 handle(server::BecameLeader{
                     .snapshot = snapshot, .term = term, .seed = io::random_seed()
                 });
-                const std::lock_guard lock(mutex_);
-                ready_to_lead_ = role_.role == raft::Role::Leader && role_.term == term;
+                {
+                    const std::lock_guard lock(mutex_);
+                    ready_to_lead_ = role_.role == raft::Role::Leader && role_.term == term;
+                }
+                look_after_keyring();
             }
             return;
         }
@@ -359,6 +407,8 @@ void ServerHost::on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch
                 const std::lock_guard lock(mutex_);
                 term = role_.term;
             }
+            locks_.lead(batch->snapshot, io::now());
+            tend_locks();
             handle(server::LostLeadership{});
             handle(server::BecameLeader{
                 .snapshot = batch->snapshot, .term = term, .seed = io::random_seed()
@@ -366,6 +416,8 @@ void ServerHost::on_batch(const std::shared_ptr<const ApplierHost::Batch>& batch
             return;
         }
         if (batch && told_leader_) {
+            locks_.applied(*batch->effects, batch->snapshot, io::now());
+            tend_locks();
             handle(server::StateApplied{.effects = batch->effects, .snapshot = batch->snapshot});
         }
     });
@@ -556,9 +608,11 @@ api::Context ServerHost::context() {
     api::Context out;
     out.now = io::now();
     out.wall = io::wall_now();
-    for (auto& word : out.entropy) {
-        word = io::random_seed();
-    }
+    const Bytes chance = io::random_bytes(sizeof(out.entropy) + out.secret_entropy.size());
+    std::memcpy(out.entropy.data(), chance.data(), sizeof(out.entropy));
+    std::memcpy(
+        out.secret_entropy.data(), chance.data() + sizeof(out.entropy), out.secret_entropy.size()
+    );
     raft::RoleChange role;
     {
         const std::lock_guard lock(mutex_);
@@ -575,6 +629,8 @@ api::Context ServerHost::context() {
         return out;
     }
     out.state = applier_->snapshot();
+    out.keyring = keyring_->keyring(out.state);
+    out.acl_cache = acl_cache_;
     const server::ReplicaStatus status = replica_->status();
     cluster.commit_index = status.raft.commit;
     cluster.applied_index = status.raft.applied;
@@ -698,6 +754,10 @@ void ServerHost::publish_events(const std::shared_ptr<const ApplierHost::Batch>&
 }
 
 void ServerHost::server_call(api::WaitServer call, std::function<void(api::ServerAnswered)> done) {
+    if (const auto* change = std::get_if<api::GossipKeyring>(&call.call)) {
+        done(change_gossip(*change));
+        return;
+    }
     if (!running_) {
         done({.result = std::unexpected(no_leader())});
         return;
@@ -759,6 +819,31 @@ void ServerHost::server_call(api::WaitServer call, std::function<void(api::Serve
                 }
             }
             done(std::move(answer));
+        });
+    } else if (std::holds_alternative<api::ReadBootstrapReset>(call.call)) {
+        api::ServerAnswered answer;
+        const std::string file = options_.data_dir + kResetFile;
+        if (!options_.data_dir.empty() && io::exists(file)) {
+            if (auto text = io::read_file(file, kSmallFileBytesMax)) {
+                answer.text = std::move(*text);
+                while (!answer.text.empty() && (answer.text.back() == '\n' ||
+                                                answer.text.back() == '\r' ||
+                                                answer.text.back() == ' ')) {
+                    answer.text.pop_back();
+                }
+            }
+        }
+        done(std::move(answer));
+    } else if (const auto* turn = std::get_if<api::RotateRootKey>(&call.call)) {
+        leader_loop_.must_post([this, c = *turn, done] { rotate(c, done); });
+    } else if (const auto* renewal = std::get_if<api::RenewLock>(&call.call)) {
+        leader_loop_.must_post([this, r = *renewal, done] {
+            if (!told_leader_) {
+                done({.result = std::unexpected(no_leader())});
+                return;
+            }
+            done({.result = locks_.renew(r.namespace_, r.path, r.lock_id, io::now())});
+            tend_locks();
         });
     } else if (std::holds_alternative<api::DrainServer>(call.call)) {
         draining_ = true;

@@ -7,14 +7,17 @@
 // cluster in the background). `leader().self` becomes true once this server leads and its state
 // holds everything committed before.
 
+#include "agent/acl_cache.h"
 #include "agent/api_backend.h"
 #include "agent/api_pump.h"
 #include "agent/applier_host.h"
 #include "agent/founding.h"
+#include "agent/keyring_host.h"
 #include "agent/replica_host.h"
 #include "io/grpc/grpc_server.h"
 #include "io/grpc/peer_client.h"
 #include "server/leader.h"
+#include "server/variable_locks.h"
 
 #include <atomic>
 #include <deque>
@@ -32,8 +35,16 @@ struct ServerInfo {
     std::string http_address;
     std::string version;
     std::string own_version;
+    /// For whom root keys are wrapped (policy/keyring.h).
+    Bytes public_key;
     NL_FIELDS(
-        ServerInfo, (1, region), (2, datacenter), (3, http_address), (4, version), (5, own_version)
+        ServerInfo,
+        (1, region),
+        (2, datacenter),
+        (3, http_address),
+        (4, version),
+        (5, own_version),
+        (6, public_key)
     )
 };
 
@@ -55,6 +66,9 @@ public:
         std::optional<ServerId> fixed_id;
         std::optional<raft::Membership> fixed_founding;
         std::optional<io::TlsOptions> tls;
+        Duration root_key_rotation_threshold = hours(720);
+        /// The first key of the gossip keyring; "" for none.
+        std::string gossip_key;
         raft::Options raft;
         server::LeaderOptions leader;
         std::uint64_t snapshot_log_bytes_min{64 << 20};
@@ -176,6 +190,16 @@ private:
         const io::InboundCall& call, const std::shared_ptr<io::Responder>& responder
     );
     void move_requests();
+
+    // server_keyring.cc
+    static constexpr const char* kGossipFile = "/server/serf.keyring";
+    void announce_self();
+    bool has_root_keys(const raft::Member& member) const;
+    KeyringHost::Members keyring_members() const;
+    void look_after_keyring();
+    void rotate(const api::RotateRootKey& call, std::function<void(api::ServerAnswered)> done);
+    void tend_locks();
+    api::ServerAnswered change_gossip(const api::GossipKeyring& call);
     void publish_events(const std::shared_ptr<const ApplierHost::Batch>& batch);
 
     Options options_;
@@ -184,6 +208,8 @@ private:
     std::string http_address_;
     ApiPump* pump_{nullptr};
 
+    std::unique_ptr<KeyringHost> keyring_;
+    std::shared_ptr<AclCache> acl_cache_ = std::make_shared<AclCache>();
     std::unique_ptr<io::PeerClient> peers_;
     std::unique_ptr<ReplicaHost> replica_;
     std::unique_ptr<ApplierHost> applier_;
@@ -209,6 +235,11 @@ private:
     std::atomic<bool> recovering_{false};
     std::uint64_t next_session_{1};
     std::atomic<std::uint64_t> next_call_{1};
+    server::VariableLocks locks_;
+    io::EventLoop::TimerId locks_timer_{0};
+    /// Commands about root keys that are on their way: they are made one round after another, for
+    /// each round is made of what the last one left.
+    std::size_t keyring_pending_{0};
 
     std::vector<std::unique_ptr<io::EventLoop>> workers_;
     std::atomic<unsigned> next_worker_{0};
@@ -221,6 +252,7 @@ private:
     bool ready_to_lead_{false};
     Instant leader_heard_;
     server::LeaderStatus leader_status_;
+    std::vector<std::string> gossip_keys_;
 
     std::atomic<std::uint64_t> became_leader_{0};
     std::atomic<std::uint64_t> became_follower_{0};
