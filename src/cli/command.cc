@@ -15,8 +15,13 @@ namespace {
 
 constexpr std::size_t kSynopsisColumn = 24;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kGroups{{
     {"acl", "Work with ACL tokens, policies and roles"},
+    {"acl auth-method", "Work with auth methods"},
+    {"acl binding-rule", "Work with binding rules"},
+    {"acl policy", "Work with ACL policies"},
+    {"acl role", "Work with ACL roles"},
+    {"acl token", "Work with ACL tokens"},
     {"alloc", "Look at allocations and act on them"},
     {"bench", "Load a cluster to see what it bears"},
     {"cluster", "Look at a seed cluster, hand over its leadership, drain a node"},
@@ -31,7 +36,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{
     {"node pool", "Work with node pools"},
     {"operator", "Look after the servers"},
     {"operator autopilot", "Read and change autopilot's settings"},
+    {"operator gossip", "Work with the gossip keyring"},
+    {"operator gossip keyring", "List, install, choose and remove gossip keys"},
     {"operator raft", "Look at Raft's peers and move leadership"},
+    {"operator root", "Work with the root keyring"},
+    {"operator root keyring", "List, rotate and remove root keys"},
     {"operator scheduler", "Read and change the scheduler's settings"},
     {"scaling", "Look at scaling policies"},
     {"server", "Look at servers, join them, remove them"},
