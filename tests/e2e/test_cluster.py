@@ -49,7 +49,8 @@ def test_leader_dies_then_all_die_and_nothing_is_lost():
         others = [s for s in servers if s is not leader]
         took = put_until_accepted(others, "/v1/jobs", service("after", 1))
         print(f"accepted {took * 1000:.0f} ms after the leader's death")
-        assert took < 5.0
+        # The goal is 1 s at most (p50 is near 0.3); a loaded machine that misses an election round gets one more.
+        assert took < 2.0
         api = cluster.leader(others).api()
         api.wait_allocs("after", running(1))
         now = api.wait_allocs("web", running(4))
