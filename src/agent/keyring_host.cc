@@ -267,9 +267,14 @@ std::vector<state::Command> KeyringHost::care(
             }
             whole.rsa = std::move(made);
         }
-        if (whole.rsa != key->rsa || meta.state != row.meta.state ||
-            misses_someone(row, members.public_keys)) {
-            changed.rows.push_back(row_of(whole, std::move(meta), members));
+        const bool differs = whole.rsa != key->rsa || meta.state != row.meta.state;
+        if (differs || misses_someone(row, members.public_keys)) {
+            state::RootKeyRow fresh = row_of(whole, std::move(meta), members);
+            // A public key that gives no agreement would be missed for ever.
+            if (differs || policy::recipients_of(fresh.wrapped.bytes) !=
+                               policy::recipients_of(row.wrapped.bytes)) {
+                changed.rows.push_back(std::move(fresh));
+            }
         }
     }
     if (!changed.rows.empty()) {
