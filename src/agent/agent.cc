@@ -302,6 +302,7 @@ Result<void> Agent::begin_http() {
 Result<void> Agent::begin_client() {
     const Config& c = options_.config;
     ClientHost::Options o;
+    o.dev = options_.dev;
     o.name = name_;
     o.region = c.region.value_or("global");
     o.datacenter = c.datacenter.value_or("dc1");

@@ -2,9 +2,12 @@
 
 #include "agent/agent_main.h"
 #include "client/node.h"
+#include "drivers/artifacts/fetcher.h"
 #include "drivers/blob_store.h"
+#include "drivers/checks.h"
 #include "drivers/fingerprint/host.h"
 #include "drivers/host_stats.h"
+#include "drivers/host_volumes.h"
 #include "drivers/raw_exec.h"
 #include "drivers/reads.h"
 #include "drivers/supervised.h"
@@ -16,9 +19,11 @@
 #include "io/log.h"
 #include "io/loop.h"
 
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <mutex>
 #include <set>
 
@@ -51,6 +56,96 @@ bool is_enabled(
     }
     const auto enabled = plugin->second.config.find("enabled");
     return enabled != plugin->second.config.end() && enabled->second == Value(true);
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+    std::vector<std::string> out;
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t comma = std::min(text.find(',', at), text.size());
+        std::string item = text.substr(at, comma - at);
+        std::erase(item, ' ');
+        if (!item.empty()) {
+            out.push_back(std::move(item));
+        }
+        at = comma + 1;
+    }
+    return out;
+}
+
+std::string text_option(const ValueMap& map, std::string_view key) {
+    const auto at = map.find(key);
+    return at == map.end() || at->second.as_string() == nullptr ? "" : *at->second.as_string();
+}
+
+/// "100GB" and the like, as the configuration writes sizes.
+std::uint64_t size_option(const ValueMap& map, std::string_view key, std::uint64_t otherwise) {
+    const auto at = map.find(key);
+    if (at == map.end()) {
+        return otherwise;
+    }
+    if (const std::int64_t* number = at->second.as_int()) {
+        return *number < 0 ? otherwise : static_cast<std::uint64_t>(*number);
+    }
+    const std::string text = text_option(map, key);
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{}) {
+        return otherwise;
+    }
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    const std::string_view letter = unit.substr(0, 1);
+    const unsigned shift = letter == "k" || letter == "K"   ? 10
+                           : letter == "m" || letter == "M" ? 20
+                           : letter == "g" || letter == "G" ? 30
+                           : letter == "t" || letter == "T" ? 40
+                                                            : 0;
+    return value << shift;
+}
+
+Duration time_option(const ValueMap& map, std::string_view key, Duration otherwise) {
+    return parse_duration(text_option(map, key)).value_or(otherwise);
+}
+
+drivers::ArtifactOptions artifact_options(
+    const ValueMap& block, const std::string& http_address, bool dev
+) {
+    drivers::ArtifactOptions out;
+    out.http_read_timeout = time_option(block, "http_read_timeout", out.http_read_timeout);
+    out.http_max_bytes = size_option(block, "http_max_size", out.http_max_bytes);
+    out.git_timeout = time_option(block, "git_timeout", out.git_timeout);
+    out.s3_timeout = time_option(block, "s3_timeout", out.s3_timeout);
+    out.extract.max_bytes = size_option(block, "decompression_size_limit", out.extract.max_bytes);
+    out.extract.max_files =
+        size_option(block, "decompression_file_count_limit", out.extract.max_files);
+    if (const auto at = block.find("allow_file"); at != block.end()) {
+        out.allow_file = at->second == Value(true);
+    }
+    if (const auto at = block.find("egress_allow"); at != block.end() && at->second.as_list()) {
+        for (const Value& item : *at->second.as_list()) {
+            if (item.as_string() != nullptr) {
+                out.egress_allow.push_back(*item.as_string());
+            }
+        }
+    }
+    if (dev) {
+        // One's own machine, but not the agent itself.
+        out.egress_allow.insert(out.egress_allow.end(), {"127.0.0.0/8", "::1/128"});
+    }
+    const std::string port = http_address.substr(http_address.rfind(':') + 1);
+    for (const char* host : {"127.0.0.1:", "::1:"}) {
+        out.egress_deny_ports.push_back(host + port);
+    }
+    out.egress_deny_ports.push_back(http_address);
+    return out;
+}
+
+void read_user_rules(const StringMap& options, client::RunnerSettings& settings) {
+    if (const auto at = options.find("user.denylist"); at != options.end()) {
+        settings.denied_users = split_list(at->second);
+    }
+    if (const auto at = options.find("user.checked_drivers"); at != options.end()) {
+        settings.user_checked_drivers = split_list(at->second);
+    }
 }
 
 class ClientHostImpl final : public ClientHost {
@@ -87,6 +182,10 @@ private:
     void handle(client::Event event);
     void carry_out(client::Effects effects);
     void arm();
+    void look_at_disk();
+    void run_script(client::ScriptCall script);
+    /// True if it was about a volume.
+    bool serve_volume(const client::ReadCall& read);
     void note_running(const client::DriverEvent& event);
     void remember_states(const server::StatusBatch& batch);
     void end_call(std::uint64_t call, const Result<void>& result);
@@ -104,7 +203,13 @@ private:
     std::string alloc_dir_;
     io::EventLoop loop_;
     std::unique_ptr<drivers::FileBlobStore> blobs_;
+    /// Change scripts of templates that run now.
+    std::map<std::uint64_t, std::unique_ptr<client::ExecProcess>> scripts_;
+    std::uint64_t next_script_{0};
+    std::unique_ptr<drivers::HostVolumes> volumes_;
+    std::unique_ptr<drivers::ArtifactFetcher> fetcher_;
     std::unique_ptr<drivers::DiskTaskFiles> files_;
+    std::unique_ptr<drivers::CheckProber> checks_;
     std::unique_ptr<drivers::Supervised> supervised_;
     std::map<std::string, std::unique_ptr<client::Driver>, std::less<>> drivers_;
     std::unique_ptr<drivers::Reads> reads_;
@@ -188,9 +293,23 @@ Result<void> ClientHostImpl::open() {
     for (const std::string& key : loaded.damaged) {
         io::log_warn("client", "the local record \"{}\" is damaged and was set aside", key);
     }
-    NL_TRY(files_, drivers::DiskTaskFiles::open(alloc_dir_, [this](env::Completion done) {
-               feed(client::FilesDone{std::move(done)});
-           }));
+    fetcher_ = std::make_unique<drivers::ArtifactFetcher>(
+        artifact_options(c.artifact, options_.http_address, options_.dev)
+    );
+    NL_TRY(
+        files_,
+        drivers::DiskTaskFiles::open(
+            {.root = alloc_dir_,
+             .fetch = [this](
+                          const auto& work, const std::string& directory, auto done
+                      ) { fetcher_->fetch(work, directory, std::move(done)); },
+             .cancel_fetches = [this](const Uuid& alloc) { fetcher_->cancel(alloc); }},
+            [this](env::FileDone done) { feed(client::FilesDone{std::move(done)}); }
+        )
+    );
+    checks_ = std::make_unique<drivers::CheckProber>([this](client::CheckDone done) {
+        feed(std::move(done));
+    });
     const auto sink = [this](client::DriverEvent event) { feed(std::move(event)); };
     NL_TRY(supervised_, drivers::Supervised::open({.directory = state_dir + "/supervisor"}, sink));
     drivers_.emplace(
@@ -226,18 +345,35 @@ Result<void> ClientHostImpl::open() {
             },
         .alloc_usage =
             [this](const Uuid& alloc, const std::string& task) { return alloc_usage(alloc, task); },
-        .exec =
-            [this](
-                const Uuid& alloc,
-                const std::string& task,
-                const client::ExecSpec& spec,
-                client::ExecHandlers handlers
-            ) { return exec(alloc, task, spec, std::move(handlers)); },
+        .exec = [this](
+                    const Uuid& alloc,
+                    const std::string& task,
+                    const client::ExecSpec& spec,
+                    client::ExecHandlers handlers
+                ) { return exec(alloc, task, spec, std::move(handlers)); },
         .wall = [] { return io::wall_now(); }
     });
 
     client::NodeOptions node;
     node.node = make_node();
+    volumes_ = std::make_unique<drivers::HostVolumes>(
+        drivers::HostVolumes::Options{
+            .volumes_dir = c.host_volumes_dir.value_or(options_.data_dir + "/host_volumes"),
+            .plugin_dir =
+                c.host_volume_plugin_dir.value_or(options_.data_dir + "/host_volume_plugins"),
+            .node_id = identity_.id,
+            .node_pool = node.node.node_pool,
+            .fixed = node.node.host_volumes,
+            .on_change = [this](Map<model::ClientHostVolumeConfig> offered
+                         ) { feed(client::VolumesChanged{std::move(offered), {}}); }
+        },
+        *blobs_,
+        loaded
+    );
+    node.node.host_volumes = volumes_->offered();
+    for (const auto& [key, value] : volumes_->attributes()) {
+        node.node.attributes[key] = value;
+    }
     node.region = options_.region;
     node.alloc_root = alloc_dir_;
     for (const auto& [name, driver] : drivers_) {
@@ -258,6 +394,15 @@ Result<void> ClientHostImpl::open() {
     if (c.gc_max_allocs && *c.gc_max_allocs > 0) {
         node.gc_max_allocs = static_cast<std::size_t>(*c.gc_max_allocs);
     }
+    node.gc_disk_usage_threshold = c.gc_disk_usage_threshold.value_or(80);
+    node.gc_inode_usage_threshold = c.gc_inode_usage_threshold.value_or(70);
+    if (c.gc_parallel_destroys && *c.gc_parallel_destroys > 0) {
+        node.gc_parallel_destroys = static_cast<std::size_t>(*c.gc_parallel_destroys);
+    }
+    if (c.gc_interval && c.gc_interval->ns > 0) {
+        node.gc_interval = *c.gc_interval;
+    }
+    read_user_rules(c.options, node.runner);
     node_ = std::make_unique<client::Node>(
         std::move(node), Rng(io::random_seed()), client::restore(loaded)
     );
@@ -282,6 +427,17 @@ Result<void> ClientHostImpl::start() {
         }
     };
     handlers.on_frame = [this](io::Frame frame) {
+        if (frame.kind == "more") {
+            auto more = decode<server::ServerMore>(frame.data);
+            if (!more) {
+                io::log_warn(
+                    "client", "a frame from the server could not be read: {}", more.error().message
+                );
+                return;
+            }
+            feed(client::FromServerMore{std::move(*more)});
+            return;
+        }
         auto decoded = decode<server::ServerToNode>(frame.data);
         if (!decoded) {
             io::log_warn(
@@ -332,10 +488,14 @@ void ClientHostImpl::stop() {
         reads_->cancel_all();
     }
     loop_.stop();
+    scripts_.clear();
+    checks_.reset();
     reads_.reset();
+    volumes_.reset();
     drivers_.clear();
     supervised_.reset();
     files_.reset();
+    fetcher_.reset();
 }
 
 void ClientHostImpl::feed(client::Event event) {
@@ -412,8 +572,28 @@ void ClientHostImpl::carry_out(client::Effects effects) {
         }
         send(frame);
     }
+    for (const server::NodeMore& frame : effects.send_more) {
+        if (session_) {
+            static_cast<void>(session_->send({.kind = "more", .id = 0, .data = encode(frame)}));
+        }
+    }
     for (const client::ReadCall& read : effects.reads) {
-        reads_->open(read.call, read.request);
+        if (!serve_volume(read)) {
+            reads_->open(read.call, read.request);
+        }
+    }
+    for (client::CheckWork& check : effects.checks) {
+        checks_->probe(std::move(check));
+    }
+    for (client::ScriptCall& script : effects.scripts) {
+        run_script(std::move(script));
+    }
+    if (effects.keep_only) {
+        supervised_->destroy_all_but(std::move(*effects.keep_only));
+        files_->remove_all_but(std::move(effects.keep_allocs));
+    }
+    if (effects.look_at_disk) {
+        look_at_disk();
     }
     for (const server::CallCancel& cancel : effects.cancelled) {
         reads_->cancel(cancel.call);
@@ -424,6 +604,95 @@ void ClientHostImpl::carry_out(client::Effects effects) {
     for (server::CallInput& input : effects.inputs) {
         reads_->input(input.call, std::move(input.data));
     }
+}
+
+void ClientHostImpl::run_script(client::ScriptCall script) {
+    const std::uint64_t number = ++next_script_;
+    const auto done = [this,
+                       number,
+                       id = script.id,
+                       command = script.command,
+                       hard = script.fail_on_error](Result<void> result) {
+        loop_.must_post([this, number, id, command, hard, r = std::move(result)]() mutable {
+            scripts_.erase(number);
+            handle(client::ScriptDone{
+                .id = id, .command = command, .fail_on_error = hard, .result = std::move(r)
+            });
+        });
+    };
+    const auto driver = drivers_.find(script.driver);
+    if (driver == drivers_.end()) {
+        done(fail(ErrorCode::NotFound, "driver \"{}\" is not on this node", script.driver));
+        return;
+    }
+    client::ExecSpec spec;
+    spec.command.push_back(script.command);
+    spec.command.insert(spec.command.end(), script.args.begin(), script.args.end());
+    client::ExecHandlers handlers;
+    handlers.on_output = [](client::ExecOutput, const Bytes&) {};
+    handlers.on_end = [done](Result<std::int64_t> code) {
+        if (!code) {
+            done(std::unexpected(code.error()));
+        } else if (*code != 0) {
+            done(fail(ErrorCode::Aborted, "exit code {}", *code));
+        } else {
+            done({});
+        }
+    };
+    auto process = driver->second->exec(script.id, spec, std::move(handlers));
+    if (!process) {
+        done(std::unexpected(process.error()));
+        return;
+    }
+    (*process)->close_stdin();
+    scripts_.emplace(number, std::move(*process));
+    loop_.run_at(io::now() + script.timeout, [this, number] {
+        if (const auto found = scripts_.find(number); found != scripts_.end()) {
+            found->second->kill();
+        }
+    });
+}
+
+bool ClientHostImpl::serve_volume(const client::ReadCall& read) {
+    const server::CallMethod method = read.request.method;
+    if (method != server::kCallVolumeCreate && method != server::kCallVolumeRegister &&
+        method != server::kCallVolumeDelete) {
+        return false;
+    }
+    auto volume = decode<model::HostVolume>(read.request.path);
+    if (!volume) {
+        end_call(read.call, std::unexpected(volume.error()));
+        return true;
+    }
+    const auto done = [this, call = read.call](Result<server::VolumeAnswer> answer) {
+        if (answer) {
+            server::NodeToServer frame;
+            frame.call_data = server::CallData{.call = call, .data = encode(*answer)};
+            send(frame);
+        }
+        end_call(call, answer ? Result<void>{} : std::unexpected(answer.error()));
+    };
+    if (method == server::kCallVolumeCreate) {
+        volumes_->create(std::move(*volume), done);
+    } else if (method == server::kCallVolumeRegister) {
+        volumes_->register_one(std::move(*volume), done);
+    } else {
+        volumes_->remove(std::move(*volume), done);
+    }
+    return true;
+}
+
+void ClientHostImpl::look_at_disk() {
+    struct statvfs at{};
+    if (statvfs(alloc_dir_.c_str(), &at) != 0 || at.f_blocks == 0) {
+        return;
+    }
+    const auto percent = [](fsblkcnt_t all, fsblkcnt_t left) {
+        return all == 0 ? 0.0 : 100.0 * static_cast<double>(all - left) / static_cast<double>(all);
+    };
+    feed(client::DiskRoom{
+        .used = percent(at.f_blocks, at.f_bfree), .inodes_used = percent(at.f_files, at.f_ffree)
+    });
 }
 
 void ClientHostImpl::arm() {

@@ -27,6 +27,8 @@ public:
         Map<PluginConfig> plugins;
         /// Absolute; holds client/ and alloc/ unless the configuration names others.
         std::string data_dir;
+        /// A developer's own machine: artifacts may come from it.
+        bool dev{false};
         /// RPC addresses of servers.
         std::vector<std::string> servers;
         std::optional<io::TlsOptions> tls;

@@ -181,11 +181,57 @@ Result<std::unique_ptr<ServerHost>> ServerHost::create(Options options) {
     return host;
 }
 
+namespace {
+
+/// A variable's content as api/variables.cc seals it.
+struct VariableContent {
+    StringMap items{};
+    NL_FIELDS(VariableContent, (1, items))
+};
+
+/// Errors: Unavailable while this server does not hold the key; Corruption.
+Result<model::VariableDecrypted> open_for_node(
+    const policy::Keyring* keys, const state::VariableRow& row
+) {
+    model::VariableDecrypted out;
+    out.namespace_ = row.meta.namespace_;
+    out.path = row.meta.path;
+    out.create_index = row.meta.create_index;
+    out.create_time = row.meta.create_time;
+    out.modify_index = row.meta.modify_index;
+    out.modify_time = row.meta.modify_time;
+    if (row.data.bytes.empty()) {
+        return out;
+    }
+    const policy::RootKey* key = keys != nullptr ? keys->find(row.key_id) : nullptr;
+    if (key == nullptr) {
+        return fail(
+            ErrorCode::Unavailable,
+            "this server does not hold root key {} that the variable is encrypted with",
+            row.key_id
+        );
+    }
+    NL_TRY(
+        const Bytes plain,
+        policy::open_variable(*key, row.meta.namespace_, row.meta.path, row.data.bytes)
+    );
+    NL_TRY(VariableContent content, decode<VariableContent>(plain));
+    out.items = std::move(content.items);
+    return out;
+}
+
+}  // namespace
+
 Result<void> ServerHost::start(std::string http_address, ApiPump& pump) {
     http_address_ = std::move(http_address);
     pump_ = &pump;
     leader_loop_.start();
     options_.leader.servers = {rpc_address_};
+    options_.leader.open_variable =
+        [this](const state::Snapshot& at, const state::VariableRow& row) {
+            const std::shared_ptr<const policy::Keyring> keys = keyring_->keyring(at);
+            return open_for_node(keys.get(), row);
+        };
     leader_ = std::make_unique<server::Leader>(options_.leader);
     for (std::size_t i = 0; i < options_.leader.workers; ++i) {
         workers_.push_back(std::make_unique<io::EventLoop>(
@@ -458,6 +504,13 @@ void ServerHost::carry_out(server::LeaderEffects effects) {
             );
         }
     }
+    for (server::NodeSendMore& send : effects.send_more) {
+        if (const auto found = sessions_.find(send.session); found != sessions_.end()) {
+            static_cast<void>(
+                found->second->send({.kind = "more", .id = 0, .data = encode(send.frame)})
+            );
+        }
+    }
     for (server::NodeRefuse& refuse : effects.refuse) {
         if (auto node = sessions_.extract(refuse.session); !node.empty()) {
             node.mapped()->close(std::unexpected(std::move(refuse.reason)));
@@ -540,8 +593,10 @@ void ServerHost::on_call(io::InboundCall call, std::shared_ptr<io::Responder> re
     if (call.method == kControlMethod) {
         auto control = decode<ForwardControl>(call.request);
         if (!control || pump_ == nullptr) {
-            responder->finish(control ? std::unexpected(no_leader())
-                                      : Result<void>(std::unexpected(control.error())));
+            responder->finish(
+                control ? std::unexpected(no_leader())
+                        : Result<void>(std::unexpected(control.error()))
+            );
             return;
         }
         Result<void> taken = pump_->forwarded().control(std::move(*control));
@@ -580,6 +635,19 @@ io::SessionHandlers ServerHost::on_session(std::shared_ptr<io::ServerSession> se
     return {
         .on_frame =
             [this, id, session](io::Frame frame) {
+                if (frame.kind == "more") {
+                    auto more = decode<server::NodeMore>(frame.data);
+                    if (!more) {
+                        session->close(std::unexpected(more.error()));
+                        return;
+                    }
+                    leader_loop_.must_post([this, id, f = std::move(*more)]() mutable {
+                        if (sessions_.contains(*id)) {
+                            handle(server::NodeMoreFrame{.session = *id, .frame = std::move(f)});
+                        }
+                    });
+                    return;
+                }
                 auto decoded = decode<server::NodeToServer>(frame.data);
                 if (!decoded) {
                     session->close(std::unexpected(decoded.error()));
@@ -826,9 +894,9 @@ void ServerHost::server_call(api::WaitServer call, std::function<void(api::Serve
         if (!options_.data_dir.empty() && io::exists(file)) {
             if (auto text = io::read_file(file, kSmallFileBytesMax)) {
                 answer.text = std::move(*text);
-                while (!answer.text.empty() && (answer.text.back() == '\n' ||
-                                                answer.text.back() == '\r' ||
-                                                answer.text.back() == ' ')) {
+                while (!answer.text.empty() &&
+                       (answer.text.back() == '\n' || answer.text.back() == '\r' ||
+                        answer.text.back() == ' ')) {
                     answer.text.pop_back();
                 }
             }

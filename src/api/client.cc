@@ -9,7 +9,8 @@
 #include "api/status.h"
 #include "api/writing.h"
 #include "model/client_stats.h"
-#include "server/node_protocol.h"
+#include "model/service_registration.h"
+#include "server/node_more.h"
 #include "wire/json.h"
 
 #include <charconv>
@@ -410,6 +411,30 @@ Outcome alloc_stats(const Request& request, const PathValues& path, const Contex
     return answer_one<model::AllocResourceUsage>(std::move(*call));
 }
 
+/// The last answers of its services' checks, by their ids.
+Outcome alloc_checks(const Request&, const PathValues& path, const Context& context) {
+    auto call = alloc_call(server::CallMethod::Checks, path[0], context);
+    if (!call) {
+        return call.error();
+    }
+    return ask_node(std::move(*call), [](const Context&, const NodeAnswered& answered) -> Outcome {
+        if (!answered.items) {
+            return error_response(answered.items.error());
+        }
+        std::string out = "{";
+        for (const Bytes& item : *answered.items) {
+            auto result = decode<model::CheckQueryResult>(item);
+            if (!result) {
+                return error_response(result.error());
+            }
+            out += fmt::format(
+                "{}{}:{}", out.size() > 1 ? "," : "", json_quote(result->id), wire::to_json(*result)
+            );
+        }
+        return json_response(out + "}");
+    });
+}
+
 // ---- lifecycle
 
 /// `{"Index":0}` on success; a refusal of the node is 500 with its text unless it names a status.
@@ -516,6 +541,20 @@ constexpr Route kRoutes[] = {
      "task",
      "What an allocation uses.",
      alloc_stats},
+    {kGet,
+     "/v1/client/allocation/{alloc}/checks",
+     Where::Server,
+     "ns:read-job",
+     "",
+     "The checks of an allocation's services.",
+     alloc_checks},
+    {kGet,
+     "/v1/allocation/{alloc}/checks",
+     Where::Server,
+     "ns:read-job",
+     "",
+     "The checks of an allocation's services.",
+     alloc_checks},
     {kAny,
      "/v1/client/allocation/{alloc}/restart",
      Where::Server,

@@ -148,6 +148,7 @@ std::span<const Route> routes() {
         add(search_routes());
         add(operator_routes());
         add(service_routes());
+        add(host_volume_routes());
         add(volume_routes());
         add(event_routes());
         add(dashboard_routes());

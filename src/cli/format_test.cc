@@ -81,10 +81,10 @@ TEST(Template, FieldsBlocksAndFunctions) {
     EXPECT_EQ(expand("a {{- \" b\" -}} c"), "a bc");
     EXPECT_EQ(expand("{{.Nope}} {{.L}} {{.M}}"), "<no value> [x y] map[k:v]");
     EXPECT_EQ(expand("{{with .M}}{{.k}}{{end}}{{/* said */}}"), "v");
-    EXPECT_EQ(expand("{{range .L}}"), "error: template block without {{end}}");
-    EXPECT_EQ(expand("{{.ID"), "error: unclosed action in template");
-    EXPECT_EQ(expand("{{nope .ID}}"), "error: function \"nope\" not defined");
-    EXPECT_EQ(expand("{{end}}"), "error: unexpected {{end}} in template");
+    EXPECT_EQ(expand("{{range .L}}"), "error: template: template:1: unexpected EOF");
+    EXPECT_EQ(expand("{{.ID"), "error: template: template:1: unclosed action");
+    EXPECT_EQ(expand("{{nope .ID}}"), "error: template: template:1: function \"nope\" not defined");
+    EXPECT_EQ(expand("{{end}}"), "error: template: template:1: unexpected {{end}}");
 }
 
 TEST(Frames, ArriveInAnyPieces) {

@@ -138,6 +138,11 @@ Registry make_registry() {
              check_command,
              status_command,
              version_command,
+             volume_create_command,
+             volume_register_command,
+             volume_delete_command,
+             volume_status_command,
+             volume_init_command,
              completion_command,
              complete_command,
          }) {

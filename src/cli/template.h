@@ -1,8 +1,7 @@
 #pragma once
-// The Go text templates that `-t` takes, over JSON values: fields, variables, pipelines, if, range,
-// with, and the functions of Go's text/template that make sense here. Field names are those of the
-// JSON answers. A field that is not there prints "<no value>", as a missing map key does in Go.
-// Source: the package text/template's documentation.
+// The Go text templates that `-t` takes, over JSON values (expr/template.h). Field names are those
+// of the JSON answers. A field that is not there prints "<no value>", as a missing map key does in
+// Go.
 
 #include "base/error.h"
 #include "base/value.h"

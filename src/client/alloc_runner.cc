@@ -4,9 +4,20 @@
 #include "client/task_events.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace nl::client {
+namespace {
+
+constexpr std::int64_t kMegabyte = 1 << 20;
+/// When the disk that an allocation takes is looked at. Walking a small tree costs some 50 µs.
+constexpr Duration kFirstMeasure = seconds(2);
+constexpr Duration kMeasureEvery = seconds(10);
+/// How long the end of an allocation waits for the servers to have taken its services back.
+constexpr Duration kDeregisterWithin = seconds(1);
+
+}  // namespace
 
 AllocRunner::AllocRunner(
     std::shared_ptr<const model::Allocation> alloc, const RestoredAlloc* restored
@@ -69,16 +80,31 @@ bool AllocRunner::terminal() const {
 }
 
 void AllocRunner::start(RunnerContext& c) {
-    stopping_ = alloc_->desired_status != model::AllocDesiredStatus::Run;
+    begun_ = true;
+    stopping_ = stopping_ || alloc_->desired_status != model::AllocDesiredStatus::Run;
     if (restored_) {
         for (const auto& runner : tasks_) {
             runner->recover(c);
         }
     }
-    if (!terminal()) {
+    if (terminal()) {
+        c.out.files.push_back({c.tickets.issue(alloc_->id), env::ReleaseAllocDir{alloc_->id}});
+        released_ = true;
+    } else {
         const Ticket ticket = c.tickets.issue(alloc_->id);
         directory_ticket_ = ticket;
         c.out.files.push_back({ticket, env::MakeAllocDir{alloc_->id}});
+        const bool sticky = group_->ephemeral_disk &&
+                            (group_->ephemeral_disk->sticky || group_->ephemeral_disk->migrate);
+        if (!restored_ && sticky && !alloc_->previous_allocation.is_nil()) {
+            moving_ticket_ = c.tickets.issue(alloc_->id);
+            env::MoveAllocData move{alloc_->previous_allocation, alloc_->id, {}};
+            for (const model::Task& task : group_->tasks) {
+                move.tasks.push_back(task.name);
+            }
+            c.out.files.push_back({*moving_ticket_, std::move(move)});
+        }
+        measure_due_ = c.now.instant + kFirstMeasure;
     }
     coordinate(c);
 }
@@ -139,18 +165,106 @@ void AllocRunner::fail_all(RunnerContext& c, const std::string& error) {
     status_changed_ = true;
 }
 
-void AllocRunner::on_files(RunnerContext& c, Ticket ticket, const Result<void>& result) {
-    if (directory_ticket_ == ticket) {
+void AllocRunner::on_files(RunnerContext& c, const env::FileDone& done) {
+    if (directory_ticket_ == done.ticket) {
         directory_ticket_.reset();
-        directory_ready_ = result.has_value();
-        if (!result) {
-            fail_all(c, result.error().message);
+        directory_ready_ = done.result.has_value();
+        if (!done.result) {
+            fail_all(c, done.result.error().message);
+        }
+    } else if (moving_ticket_ == done.ticket) {
+        moving_ticket_.reset();
+        if (!done.result) {
+            fail_all(c, done.result.error().message);
+        }
+    } else if (measuring_ticket_ == done.ticket) {
+        measuring_ticket_.reset();
+        measure_due_ = c.now.instant + kMeasureEvery;
+        std::int64_t bytes = 0;
+        std::from_chars(done.data.data(), done.data.data() + done.data.size(), bytes);
+        const std::int64_t limit_mb = group_->ephemeral_disk ? group_->ephemeral_disk->size_mb : 0;
+        if (done.result && limit_mb > 0 && bytes > limit_mb * kMegabyte) {
+            fail_running(
+                c,
+                events::disk_exceeded(limit_mb),
+                fmt::format("the allocation takes more than its ephemeral disk of {} MB", limit_mb)
+            );
         }
     }
     for (const auto& runner : tasks_) {
-        runner->on_files(c, ticket, result);
+        runner->on_files(c, done);
     }
     coordinate(c);
+}
+
+void AllocRunner::on_check(RunnerContext& c, const CheckDone& done) {
+    const auto restart = checks_.done(done, c.now.instant, c.now.wall);
+    if (restart && !stopping_) {
+        for (const auto& runner : tasks_) {
+            if ((restart->task.empty() || runner->task().name == restart->task) &&
+                runner->serving()) {
+                static_cast<void>(
+                    runner->restart(c, restart->reason, TaskRunner::RestartKind::Failure)
+                );
+            }
+        }
+    }
+    coordinate(c);
+}
+
+void AllocRunner::on_script(RunnerContext& c, const ScriptDone& done) {
+    if (TaskRunner* runner = find(done.id.task)) {
+        runner->on_script(c, done);
+        coordinate(c);
+    }
+}
+
+void AllocRunner::on_watch(
+    RunnerContext& c, const std::string& task, const server::WatchUpdate& update
+) {
+    if (TaskRunner* runner = find(task)) {
+        runner->on_watch(c, update);
+        coordinate(c);
+    }
+}
+
+void AllocRunner::fail_running(
+    RunnerContext& c, const model::TaskEvent& event, const std::string& reason
+) {
+    for (const auto& runner : tasks_) {
+        if (role_of(runner->task()) != Role::Poststop) {
+            runner->kill_as_failed(c, event, reason);
+        }
+    }
+}
+
+TaskEnv AllocRunner::env_of(const RunnerContext& c, const model::Task& task) const {
+    const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task.name);
+    return TaskEnv(
+        {*alloc_,
+         *alloc_->job,
+         *group_,
+         task,
+         c.node,
+         c.settings.region,
+         c.settings.parent_cgroup,
+         paths}
+    );
+}
+
+std::optional<Duration> AllocRunner::stop_after_disconnect() const {
+    if (group_->disconnect && group_->disconnect->stop_on_client_after) {
+        return group_->disconnect->stop_on_client_after;
+    }
+    return group_->stop_after_client_disconnect;
+}
+
+void AllocRunner::add_instances(std::set<std::string>& to) const {
+    for (const auto& runner : tasks_) {
+        // The next attempt may be on its way to the driver already.
+        to.insert(TaskId{alloc_->id, runner->task().name, runner->attempt()}.str());
+        to.insert(TaskId{alloc_->id, runner->task().name, runner->attempt() + 1}.str());
+    }
 }
 
 void AllocRunner::on_driver(RunnerContext& c, const DriverEvent& event) {
@@ -172,10 +286,20 @@ Instant AllocRunner::deadline() const {
     for (const auto& runner : tasks_) {
         at = std::min(at, runner->deadline());
     }
-    if (!healthy_ && healthy_since_ && group_->update) {
-        at = std::min(at, *healthy_since_ + group_->update->min_healthy_time);
+    at = std::min({at, stop_due_, checks_.deadline(), run_until_});
+    if (terminal() || stopping_) {
+        return at;
     }
-    if (!healthy_ && health_deadline_) {
+    if (!measuring_ticket_ && directory_ready_) {
+        at = std::min(at, measure_due_);
+    }
+    if (healthy_ || health_reported_) {
+        return at;
+    }
+    if (healthy_since_) {
+        at = std::min(at, *healthy_since_ + health_params().min_healthy_time);
+    }
+    if (health_deadline_) {
         at = std::min(at, *health_deadline_);
     }
     return at;
@@ -215,13 +339,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
                      : failed;
     }
     if (stopping_) {
-        // The leader goes first; the others while it is dying keep serving it.
-        if (leader != nullptr && !leader->dead()) {
-            find(leader->task().name)->kill(c, std::nullopt, false);
-        }
-        if (leader == nullptr || leader->dead()) {
-            kill_all_but_poststop(c, nullptr, "");
-        }
+        stop_in_order(c);
     } else if (failed != nullptr) {
         const model::TaskEvent reason = events::sibling_failed(failed->task().name);
         kill_all_but_poststop(c, &reason, failed->task().name);
@@ -231,7 +349,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
     } else if (every(Role::Main, dead)) {
         const model::TaskEvent reason = events::main_tasks_dead();
         kill_all_but_poststop(c, &reason, "");
-    } else if (directory_ready_) {
+    } else if (directory_ready_ && !moving_ticket_) {
         begin(Role::Prestart);
         begin(Role::PrestartSidecar);
         if (every(Role::Prestart, dead) && every(Role::PrestartSidecar, up)) {
@@ -248,19 +366,206 @@ void AllocRunner::coordinate(RunnerContext& c) {
     if (others_dead && directory_ready_) {
         begin(Role::Poststop);
     }
+    if (terminal() && !released_ && directory_ready_) {
+        released_ = true;
+        c.out.files.push_back({c.tickets.issue(alloc_->id), env::ReleaseAllocDir{alloc_->id}});
+    }
+    sync_services(c);
+    watch_limits(c);
     watch_health(c);
 }
 
+bool AllocRunner::no_shutdown_delay() const {
+    return alloc_->desired_transition && alloc_->desired_transition->no_shutdown_delay &&
+           *alloc_->desired_transition->no_shutdown_delay;
+}
+
+void AllocRunner::kill_roles(
+    RunnerContext& c,
+    std::initializer_list<Role> roles,
+    const model::TaskEvent* reason,
+    const std::string& except
+) {
+    for (const auto& runner : tasks_) {
+        const Role role = role_of(runner->task());
+        if (std::ranges::find(roles, role) != roles.end() && runner->task().name != except &&
+            !runner->dead()) {
+            runner->kill(
+                c, reason != nullptr ? std::optional(*reason) : std::nullopt, no_shutdown_delay()
+            );
+        }
+    }
+}
+
+void AllocRunner::stop_in_order(RunnerContext& c) {
+    if (stop_stage_ == StopStage::None) {
+        const bool offered = c.services.has_any(alloc_->id);
+        checks_.clear_all();
+        offered_.clear();
+        instances_.clear();
+        c.services.remove_all(alloc_->id);
+        stop_stage_ = StopStage::Deregistering;
+        stop_due_ = c.now.instant + (offered ? kDeregisterWithin : Duration{});
+    }
+    // Clients are sent elsewhere before there is nobody to answer them.
+    if (stop_stage_ == StopStage::Deregistering &&
+        (c.services.settled(alloc_->id) || c.now.instant >= stop_due_)) {
+        stop_stage_ = StopStage::Delay;
+        const bool any_runs =
+            std::ranges::any_of(tasks_, [](const auto& r) { return r->running(); });
+        const bool delay = any_runs && group_->shutdown_delay && !no_shutdown_delay();
+        stop_due_ = c.now.instant + (delay ? *group_->shutdown_delay : Duration{});
+    }
+    if (stop_stage_ == StopStage::Delay && (c.now.instant >= stop_due_ || no_shutdown_delay())) {
+        stop_stage_ = StopStage::Killing;
+        stop_due_ = Instant::max();
+    }
+    if (stop_stage_ != StopStage::Killing) {
+        return;
+    }
+    // The leader goes first, the others while it is dying keep serving it; then the main tasks,
+    // and their sidecars last.
+    for (const auto& runner : tasks_) {
+        if (runner->task().leader && !runner->dead()) {
+            runner->kill(c, std::nullopt, no_shutdown_delay());
+            return;
+        }
+    }
+    kill_roles(c, {Role::Prestart, Role::Main, Role::Poststart}, nullptr, "");
+    if (!begun_) {
+        // It waited for another one's end: there is nothing to clean up after.
+        kill_roles(c, {Role::Poststop}, nullptr, "");
+    }
+    const auto dead = [](const TaskRunner& runner) { return runner.dead(); };
+    if (every(Role::Main, dead) && every(Role::Prestart, dead) && every(Role::Poststart, dead)) {
+        kill_roles(c, {Role::PrestartSidecar, Role::PoststartSidecar}, nullptr, "");
+    }
+}
+
+void AllocRunner::watch_limits(RunnerContext& c) {
+    if (terminal() || stopping_) {
+        run_until_ = Instant::max();
+        return;
+    }
+    if (group_->max_run_duration && group_->max_run_duration->ns > 0) {
+        if (run_until_ == Instant::max()) {
+            for (const auto& runner : tasks_) {
+                const WallTime began = runner->state().started_at;
+                if (!began.is_zero()) {
+                    const Duration left = began + *group_->max_run_duration - c.now.wall;
+                    run_until_ = std::min(run_until_, c.now.instant + left);
+                }
+            }
+        }
+        if (run_until_ <= c.now.instant) {
+            run_until_ = Instant::max();
+            const std::string why = fmt::format(
+                "max_run_duration of {} exceeded", to_string(*group_->max_run_duration)
+            );
+            setup_error_ = why;
+            fail_running(c, events::said("Task hook message", why), why);
+        }
+    }
+    if (!measuring_ticket_ && measure_due_ <= c.now.instant && directory_ready_) {
+        measuring_ticket_ = c.tickets.issue(alloc_->id);
+        c.out.files.push_back({*measuring_ticket_, env::MeasureAlloc{alloc_->id}});
+    }
+}
+
+void AllocRunner::sync_services(RunnerContext& c) {
+    const bool any_main = std::ranges::any_of(tasks_, [](const auto& runner) {
+        return role_of(runner->task()) == Role::Main && runner->serving();
+    });
+    const auto offer = [&](const std::string& owner,
+                           const model::Task& task,
+                           const std::vector<model::Service>& services,
+                           bool wanted,
+                           std::uint64_t attempt) {
+        const auto at = offered_.find(owner);
+        if (!wanted || services.empty() || stopping_) {
+            if (at != offered_.end()) {
+                offered_.erase(at);
+                instances_.erase(owner);
+                checks_.clear(owner);
+                c.services.set(alloc_->id, owner, {});
+            }
+            return;
+        }
+        if (at != offered_.end() && at->second == attempt) {
+            return;
+        }
+        offered_[owner] = attempt;
+        const TaskEnv env = env_of(c, task);
+        const model::AllocNetworkStatus* network =
+            alloc_->network_status ? &*alloc_->network_status : nullptr;
+        ServiceInstances made =
+            service_instances({*alloc_, *group_, c.node, network, env, owner, services});
+        for (const std::string& problem : made.problems) {
+            if (TaskRunner* runner = find(task.name)) {
+                runner->say(c, events::said("Task hook message", problem));
+            }
+        }
+        checks_.set(owner, made.checks, c.now.instant);
+        instances_[owner] = std::move(made);
+        c.services.set(alloc_->id, owner, instances_[owner].registrations);
+    };
+    const model::Task& first = group_->tasks.front();
+    // Once offered, the group's services stay while a main task is being restarted.
+    const auto is_dead = [](const TaskRunner& runner) { return runner.dead(); };
+    const bool group_wanted = any_main || (offered_.contains("") && !every(Role::Main, is_dead));
+    offer("", first, group_->services, group_wanted, 1);
+    for (const auto& runner : tasks_) {
+        std::uint64_t& seen = attempts_seen_[runner->task().name];
+        if (runner->serving() && seen != runner->attempt()) {
+            seen = runner->attempt();
+            checks_.task_restarted(runner->task().name, c.now.instant);
+        }
+        offer(
+            runner->task().name,
+            runner->task(),
+            runner->task().services,
+            runner->serving(),
+            runner->attempt()
+        );
+    }
+    for (CheckWork& work : checks_.take_due(alloc_->id, c.now.instant)) {
+        c.out.checks.push_back(std::move(work));
+    }
+}
+
+AllocRunner::HealthParams AllocRunner::health_params() const {
+    if (!alloc_->deployment_id.is_nil() && group_->update) {
+        return {
+            group_->update->health_check,
+            group_->update->min_healthy_time,
+            group_->update->healthy_deadline
+        };
+    }
+    if (group_->migrate) {
+        return {
+            group_->migrate->health_check,
+            group_->migrate->min_healthy_time,
+            group_->migrate->healthy_deadline
+        };
+    }
+    return {"checks", seconds(10), minutes(5)};
+}
+
 void AllocRunner::watch_health(RunnerContext& c) {
-    if (alloc_->deployment_id.is_nil() || healthy_ || health_reported_ || stopping_ ||
-        !group_->update || group_->update->health_check == "manual") {
+    // Of jobs that are not services nobody asks the health.
+    if (alloc_->job->type != "service" && alloc_->deployment_id.is_nil()) {
+        return;
+    }
+    const HealthParams params = health_params();
+    if (healthy_ || health_reported_ || stopping_ || params.check == "manual") {
         return;
     }
     if (!health_deadline_) {
-        health_deadline_ = c.now.instant + group_->update->healthy_deadline;
+        health_deadline_ = c.now.instant + params.healthy_deadline;
     }
-    const bool all_run =
-        every(Role::Main, [](const TaskRunner& runner) { return runner.running(); });
+    const auto runs = [](const TaskRunner& runner) { return runner.running(); };
+    const bool checked = params.check != "checks" || checks_.all_pass();
+    const bool all_run = every(Role::Main, runs) && every(Role::PrestartSidecar, runs) && checked;
     const bool any_failed = std::ranges::any_of(tasks_, [](const auto& runner) {
         return runner->dead() && runner->failed();
     });
@@ -269,11 +574,26 @@ void AllocRunner::watch_health(RunnerContext& c) {
     } else if (!healthy_since_) {
         healthy_since_ = c.now.instant;
     }
-    if (any_failed || c.now.instant >= *health_deadline_) {
-        healthy_ = false;
-    } else if (healthy_since_ &&
-               c.now.instant - *healthy_since_ >= group_->update->min_healthy_time) {
+    if (healthy_since_ && c.now.instant - *healthy_since_ >= params.min_healthy_time) {
         healthy_ = true;
+    } else if (any_failed || c.now.instant >= *health_deadline_) {
+        healthy_ = false;
+        const std::string why =
+            any_failed ? "Unhealthy because of failed task"
+            : !checked
+                ? fmt::format(
+                      "Services not healthy by deadline of {}", to_string(params.healthy_deadline)
+                  )
+                : fmt::format(
+                      "Task not running for min_healthy_time of {} by healthy_deadline of {}",
+                      to_string(params.min_healthy_time),
+                      to_string(params.healthy_deadline)
+                  );
+        for (const auto& runner : tasks_) {
+            if (role_of(runner->task()) == Role::Main) {
+                runner->say(c, events::unhealthy(why));
+            }
+        }
     }
     if (healthy_) {
         healthy_at_ = c.now.wall;

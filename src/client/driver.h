@@ -49,6 +49,16 @@ struct TaskId {
     static Result<TaskId> parse(std::string_view text);
 };
 
+/// A directory or file of the node that the task sees under another path: volumes, devices' extras.
+struct TaskMount {
+    std::string host_path;
+    std::string task_path;
+    bool read_only{};
+    /// "private" (also ""), "host-to-task" or "bidirectional".
+    std::string propagation;
+    NL_FIELDS(TaskMount, (1, host_path), (2, task_path), (3, read_only), (4, propagation))
+};
+
 /// All a driver needs; everything is interpolated, paths are the node's.
 struct TaskSpec {
     TaskId id;
@@ -74,6 +84,7 @@ struct TaskSpec {
     std::int64_t memory_mb{};
     std::int64_t memory_max_mb{};
     std::vector<std::int64_t> cores;
+    std::vector<TaskMount> mounts;
     NL_FIELDS(
         TaskSpec,
         (1, id),
@@ -93,9 +104,14 @@ struct TaskSpec {
         (15, cpu_shares),
         (16, memory_mb),
         (17, memory_max_mb),
-        (18, cores)
+        (18, cores),
+        (23, mounts)
     )
 };
+
+/// Whether tasks of this driver see a file system of their own, in which the allocation's
+/// directories are /alloc, /local and /secrets, instead of the node's.
+bool has_own_files(std::string_view driver);
 
 /// What finds a running task again after the agent restarted. Kept in the node's local state.
 struct TaskHandle {

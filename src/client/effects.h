@@ -7,14 +7,15 @@
 #include "base/strong.h"
 #include "base/time.h"
 #include "base/uuid.h"
+#include "client/check_runner.h"
 #include "client/driver.h"
 #include "env/blob_store.h"
-#include "env/log_store.h"
 #include "env/task_files.h"
-#include "server/node_protocol.h"
+#include "server/node_more.h"
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -43,6 +44,16 @@ struct ReadCall {
     std::vector<TaskId> tasks;
 };
 
+/// A command to run inside a running task (a template's change_script). Ends as ScriptDone.
+struct ScriptCall {
+    TaskId id;
+    std::string driver;
+    std::string command;
+    std::vector<std::string> args;
+    Duration timeout;
+    bool fail_on_error{};
+};
+
 struct Effects {
     /// First: what a restart must find. A failed write is logged; the node goes on (the servers
     /// hold the truth).
@@ -52,16 +63,27 @@ struct Effects {
     /// Frames for the session, in order. Dropped if it is down: everything that matters is sent
     /// again on the next one.
     std::vector<server::NodeToServer> send;
+    std::vector<server::NodeMore> send_more;
     std::vector<ReadCall> reads;
     /// Calls that the server no longer wants, and credit it granted.
     std::vector<server::CallCancel> cancelled;
     std::vector<server::Credit> credits;
     /// What programs run beside tasks are told.
     std::vector<server::CallInput> inputs;
+    /// Probes of services, each answered by a CheckDone.
+    std::vector<CheckWork> checks;
+    std::vector<ScriptCall> scripts;
+    /// Every supervised instance (TaskId::str()) that is not named here is nobody's: it is to end.
+    std::optional<std::set<std::string>> keep_only;
+    /// With keep_only: directories of other allocations are nobody's either.
+    std::set<Uuid> keep_allocs;
+    /// The room on the disk is to be read soon: a DiskRoom follows.
+    bool look_at_disk{};
 
     bool empty() const {
-        return state.empty() && files.empty() && drivers.empty() && send.empty() && reads.empty() &&
-               cancelled.empty() && credits.empty() && inputs.empty();
+        return state.empty() && files.empty() && drivers.empty() && send.empty() &&
+               send_more.empty() && reads.empty() && cancelled.empty() && credits.empty() &&
+               inputs.empty() && checks.empty() && scripts.empty() && !keep_only && !look_at_disk;
     }
 };
 
@@ -75,8 +97,22 @@ struct SessionDown {
 struct FromServer {
     server::ServerToNode frame;
 };
+struct FromServerMore {
+    server::ServerMore frame;
+};
 struct FilesDone {
-    env::Completion completion;
+    env::FileDone done;
+};
+struct ScriptDone {
+    TaskId id;
+    std::string command;
+    bool fail_on_error{};
+    Result<void> result;
+};
+/// How full the file system of the allocations is, in percent.
+struct DiskRoom {
+    double used{};
+    double inodes_used{};
 };
 /// Time went by; due when `Node::next_deadline` is reached. Earlier does no harm.
 struct Tick {};
@@ -90,6 +126,11 @@ struct ReadEnded {
     std::uint64_t call{};
     Result<void> result;
 };
+/// What host volumes the node offers now, by name; `attributes` are its plugins.
+struct VolumesChanged {
+    Map<model::ClientHostVolumeConfig> volumes;
+    StringMap attributes;
+};
 /// The agent leaves; running tasks stay, they belong to the supervisor.
 struct Leave {};
 
@@ -97,11 +138,16 @@ using Event = std::variant<
     SessionUp,
     SessionDown,
     FromServer,
+    FromServerMore,
     DriverEvent,
     FilesDone,
     Tick,
     FactsChanged,
     ReadEnded,
+    CheckDone,
+    ScriptDone,
+    DiskRoom,
+    VolumesChanged,
     Leave>;
 
 }  // namespace nl::client

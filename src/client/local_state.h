@@ -32,7 +32,20 @@ struct TaskRecord {
     RestartCounters restarts;
     /// The driver was told to start this attempt; whether it has is not known.
     bool starting{};
-    NL_FIELDS(TaskRecord, (1, state), (2, attempt), (3, handle), (4, restarts), (5, starting))
+    /// Names of hooks that are not run again.
+    std::vector<std::string> hooks_done;
+    /// Of each template's last rendering.
+    Map<std::uint64_t> template_checks;
+    NL_FIELDS(
+        TaskRecord,
+        (1, state),
+        (2, attempt),
+        (3, handle),
+        (4, restarts),
+        (5, starting),
+        (6, hooks_done),
+        (7, template_checks)
+    )
 };
 
 struct RestoredAlloc {

@@ -13,6 +13,11 @@ namespace {
 /// A heartbeat every third of the time to live: two may be lost.
 constexpr std::int64_t kHeartbeatsPerTtl = 3;
 
+bool is_volume_call(server::CallMethod method) {
+    return method == server::kCallVolumeCreate || method == server::kCallVolumeRegister ||
+           method == server::kCallVolumeDelete;
+}
+
 server::AllocStatus finished_without_us(const Uuid& id, WallTime at) {
     server::AllocStatus status;
     status.alloc_id = id;
@@ -26,18 +31,20 @@ server::AllocStatus finished_without_us(const Uuid& id, WallTime at) {
 
 Node::Node(NodeOptions options, Rng rng, RestoredState restored)
     : options_(std::move(options)),
-      settings_{
-          options_.region, options_.alloc_root, options_.parent_cgroup, options_.max_kill_timeout
-      },
+      settings_(options_.runner),
       rng_(std::move(rng)),
       restored_(std::move(restored)),
       node_(options_.node) {
     NL_ASSERT(!node_.id.is_nil());
+    settings_.region = options_.region;
+    settings_.alloc_root = options_.alloc_root;
+    settings_.parent_cgroup = options_.parent_cgroup;
+    settings_.max_kill_timeout = options_.max_kill_timeout;
     lay_meta();
 }
 
 RunnerContext Node::context(Effects& out) {
-    return {settings_, node_, tickets_, rng_, now_, out};
+    return {settings_, node_, tickets_, services_, watches_, rng_, now_, out};
 }
 
 AllocRunner* Node::runner(const Uuid& id) {
@@ -47,6 +54,8 @@ AllocRunner* Node::runner(const Uuid& id) {
 
 Effects Node::start(Now now) {
     now_ = now;
+    last_heard_ = now.instant;
+    disk_due_ = now.instant + options_.gc_interval;
     Effects out;
     for (const std::string& driver : options_.drivers) {
         fingerprints_due_.insert(driver);
@@ -72,9 +81,47 @@ void Node::begin_waiting(Effects& out) {
     if (!fingerprints_due_.empty()) {
         return;
     }
-    RunnerContext c = context(out);
     for (const Uuid& id : std::exchange(waiting_, {})) {
         if (AllocRunner* r = runner(id)) {
+            begin(*r, out);
+        }
+    }
+}
+
+void Node::begin(AllocRunner& r, Effects& out) {
+    // One that ran before goes on, whatever else runs.
+    if (!r.restored() && held_back(r.alloc())) {
+        held_.insert(r.alloc().id);
+        report(r);
+        return;
+    }
+    RunnerContext c = context(out);
+    r.start(c);
+    after(r, out);
+}
+
+/// An allocation begins when the one it replaces here, and those it preempted, have ended.
+bool Node::held_back(const model::Allocation& alloc) {
+    const auto lives = [this](const Uuid& id) {
+        const AllocRunner* r = id.is_nil() ? nullptr : runner(id);
+        return r != nullptr && !r->terminal();
+    };
+    return lives(alloc.previous_allocation) ||
+           std::ranges::any_of(alloc.preempted_allocations, lives);
+}
+
+void Node::release_held(Effects& out) {
+    std::vector<Uuid> ready;
+    for (const Uuid& id : held_) {
+        const AllocRunner* r = runner(id);
+        if (r == nullptr || !held_back(r->alloc())) {
+            ready.push_back(id);
+        }
+    }
+    for (const Uuid& id : ready) {
+        held_.erase(id);
+        if (AllocRunner* r = runner(id)) {
+            RunnerContext c = context(out);
             r->start(c);
             after(*r, out);
         }
@@ -91,12 +138,23 @@ Effects Node::on(Event event, Now now) {
             frame.statuses = std::move(*batch);
             out.send.push_back(std::move(frame));
         }
+        if (auto batch = services_.take()) {
+            server::NodeMore frame;
+            frame.services = std::move(*batch);
+            out.send_more.push_back(std::move(frame));
+        }
+        for (server::WatchRequest& request : watches_.take()) {
+            server::NodeMore frame;
+            frame.watch = std::move(request);
+            out.send_more.push_back(std::move(frame));
+        }
     }
     return out;
 }
 
 Instant Node::next_deadline() const {
     Instant at = session_ ? heartbeat_due_ : Instant::max();
+    at = std::min({at, disk_due_, disconnect_deadline()});
     for (const auto& [id, r] : runners_) {
         at = std::min(at, r->deadline());
     }
@@ -183,6 +241,8 @@ void Node::handle(const SessionDown&, Effects&) {
     full_set_.reset();
     open_calls_.clear();
     batcher_.session_lost();
+    services_.session_lost();
+    watches_.session_lost();
     heartbeat_due_ = Instant::max();
 }
 
@@ -190,8 +250,13 @@ void Node::handle(FromServer& event, Effects& out) {
     if (!session_) {
         return;
     }
+    last_heard_ = now_.instant;
     server::ServerToNode& frame = event.frame;
     if (frame.registered) {
+        if (!registered_) {
+            services_.session_started();
+            watches_.session_started();
+        }
         registered_ = true;
         heartbeat_ttl_ = frame.registered->heartbeat_ttl.ns > 0 ? frame.registered->heartbeat_ttl
                                                                 : heartbeat_ttl_;
@@ -217,6 +282,39 @@ void Node::handle(FromServer& event, Effects& out) {
     }
     if (frame.input && open_calls_.contains(frame.input->call)) {
         out.inputs.push_back(std::move(*frame.input));
+    }
+}
+
+void Node::handle(const FromServerMore& event, Effects& out) {
+    if (!session_) {
+        return;
+    }
+    last_heard_ = now_.instant;
+    const server::ServerMore& frame = event.frame;
+    if (frame.service_ack) {
+        services_.acknowledged(frame.service_ack->sequence);
+        // Who waited for its services to be taken back may end now.
+        std::vector<Uuid> ending;
+        for (const auto& [id, r] : runners_) {
+            if (r->stopping() && !r->terminal()) {
+                ending.push_back(id);
+            }
+        }
+        for (const Uuid& id : ending) {
+            RunnerContext c = context(out);
+            AllocRunner& r = *runners_.at(id);
+            r.tick(c);
+            after(r, out);
+        }
+    }
+    if (frame.watch) {
+        if (const server::WatchRequest* request = watches_.find(frame.watch->watch)) {
+            if (AllocRunner* r = runner(request->alloc_id)) {
+                RunnerContext c = context(out);
+                r->on_watch(c, request->task, *frame.watch);
+                after(*r, out);
+            }
+        }
     }
 }
 
@@ -281,6 +379,7 @@ void Node::apply_changes(server::AllocChanges& changes, Effects& out) {
         for (const Uuid& id : gone) {
             forget(id, out);
         }
+        drop_orphans(out);
         // The servers may have missed what changed while there was no session.
         for (const auto& [id, r] : runners_) {
             report(*r);
@@ -318,8 +417,49 @@ void Node::upsert(std::shared_ptr<const model::Allocation> alloc, Effects& out) 
         waiting_.insert(id);
         return;
     }
-    slot->start(c);
-    after(*slot, out);
+    begin(*slot, out);
+}
+
+void Node::drop_orphans(Effects& out) {
+    std::set<std::string>& keep = out.keep_only.emplace();
+    for (const auto& [id, r] : runners_) {
+        r->add_instances(keep);
+        out.keep_allocs.insert(id);
+    }
+}
+
+Instant Node::disconnect_deadline() const {
+    if (session_ && registered_) {
+        return Instant::max();
+    }
+    Instant at = Instant::max();
+    for (const auto& [id, r] : runners_) {
+        const auto after = r->stop_after_disconnect();
+        if (after && after->ns > 0 && !r->stopping() && !r->terminal()) {
+            at = std::min(at, last_heard_ + *after);
+        }
+    }
+    return at;
+}
+
+void Node::stop_disconnected(Effects& out) {
+    if (now_.instant < disconnect_deadline()) {
+        return;
+    }
+    std::vector<Uuid> due;
+    for (const auto& [id, r] : runners_) {
+        const auto after = r->stop_after_disconnect();
+        if (after && after->ns > 0 && !r->stopping() && !r->terminal() &&
+            last_heard_ + *after <= now_.instant) {
+            due.push_back(id);
+        }
+    }
+    for (const Uuid& id : due) {
+        RunnerContext c = context(out);
+        AllocRunner& r = *runners_.at(id);
+        r.stop(c);
+        after(r, out);
+    }
 }
 
 void Node::forget(const Uuid& id, Effects& out) {
@@ -342,13 +482,18 @@ void Node::after(AllocRunner& r, Effects& out) {
     if (r.flush(c)) {
         report(r);
     }
+    if (r.terminal()) {
+        services_.remove_all(id);
+    }
     if (r.to_be_removed()) {
         remove_now(id, out);
+        release_held(out);
         return;
     }
     if (r.terminal() && std::ranges::find(finished_, id) == finished_.end()) {
         finished_.push_back(id);
         collect_garbage(options_.gc_max_allocs, out);
+        release_held(out);
     }
 }
 
@@ -369,7 +514,9 @@ void Node::remove_now(const Uuid& id, Effects& out) {
     out.state.push_back(erase_alloc(id));
     out.files.push_back({tickets_.issue(Uuid{}), env::RemoveAllocDir{id}});
     std::erase(finished_, id);
+    services_.remove_all(id);
     waiting_.erase(id);
+    held_.erase(id);
     runners_.erase(at);
 }
 
@@ -400,12 +547,50 @@ void Node::handle(const DriverEvent& event, Effects& out) {
 }
 
 void Node::handle(const FilesDone& event, Effects& out) {
-    const auto owner = tickets_.take(event.completion.ticket);
+    const auto owner = tickets_.take(event.done.ticket);
     if (AllocRunner* r = owner ? runner(*owner) : nullptr) {
         RunnerContext c = context(out);
-        r->on_files(c, event.completion.ticket, event.completion.result);
+        r->on_files(c, event.done);
         after(*r, out);
     }
+}
+
+void Node::handle(const CheckDone& event, Effects& out) {
+    if (AllocRunner* r = runner(event.alloc)) {
+        RunnerContext c = context(out);
+        r->on_check(c, event);
+        after(*r, out);
+    }
+}
+
+void Node::handle(const ScriptDone& event, Effects& out) {
+    if (AllocRunner* r = runner(event.id.alloc)) {
+        RunnerContext c = context(out);
+        r->on_script(c, event);
+        after(*r, out);
+    }
+}
+
+void Node::handle(const VolumesChanged& event, Effects& out) {
+    node_.host_volumes = event.volumes;
+    for (const auto& [key, value] : event.attributes) {
+        options_.node.attributes.insert_or_assign(key, value);
+        node_.attributes.insert_or_assign(key, value);
+    }
+    say_hello(out);
+}
+
+void Node::handle(const DiskRoom& event, Effects& out) {
+    const bool full = event.used > options_.gc_disk_usage_threshold ||
+                      event.inodes_used > options_.gc_inode_usage_threshold;
+    if (!full || finished_.empty()) {
+        return;
+    }
+    collect_garbage(
+        finished_.size() - std::min(finished_.size(), options_.gc_parallel_destroys), out
+    );
+    // What they left may be enough; if not, the next reading says so.
+    disk_due_ = now_.instant + seconds(1);
 }
 
 void Node::handle(const Tick&, Effects& out) {
@@ -415,6 +600,11 @@ void Node::handle(const Tick&, Effects& out) {
         frame.heartbeat.ensure().sequence = ++heartbeat_sequence_;
         out.send.push_back(std::move(frame));
     }
+    if (now_.instant >= disk_due_) {
+        disk_due_ = now_.instant + options_.gc_interval;
+        out.look_at_disk = true;
+    }
+    stop_disconnected(out);
     std::vector<Uuid> due;
     for (const auto& [id, r] : runners_) {
         if (r->deadline() <= now_.instant) {
@@ -441,8 +631,18 @@ void Node::end_call(std::uint64_t call, const Result<void>& result, Effects& out
     out.send.push_back(std::move(frame));
 }
 
+void Node::answer(std::uint64_t call, Bytes item, Effects& out) {
+    server::NodeToServer frame;
+    frame.call_data.ensure().call = call;
+    frame.call_data->data = std::move(item);
+    out.send.push_back(std::move(frame));
+}
+
 Result<void> Node::check_call(const server::CallRequest& request) {
     using enum server::CallMethod;
+    if (is_volume_call(request.method)) {
+        return {};
+    }
     switch (request.method) {
         case HostStats:
         case Metadata:
@@ -492,6 +692,13 @@ void Node::serve(const server::Call& call, Effects& out) {
     const server::CallRequest& request = call.request;
     if (auto ok = check_call(request); !ok) {
         end_call(call.call, ok, out);
+        return;
+    }
+    if (request.method == server::CallMethod::Checks) {
+        for (const model::CheckQueryResult& result : runner(request.alloc_id)->check_results()) {
+            answer(call.call, encode(result), out);
+        }
+        end_call(call.call, {}, out);
         return;
     }
     RunnerContext c = context(out);

@@ -44,6 +44,12 @@ struct NodeOptions {
     /// Nomad's max_kill_timeout.
     Duration max_kill_timeout{seconds(30)};
     std::size_t gc_max_allocs{kDefaultGcMaxAllocs};
+    /// Percent of the disk, and of its inodes, above which finished allocations go, oldest first.
+    double gc_disk_usage_threshold{80};
+    double gc_inode_usage_threshold{70};
+    std::size_t gc_parallel_destroys{2};
+    Duration gc_interval{minutes(1)};
+    RunnerSettings runner{};
     /// Paths as tasks see them are the node's; drivers with an image of their own change them.
     std::string parent_cgroup{"nomad"};
     /// Metadata set while the node ran (record kMetaKey of the local state): laid over node.meta; a
@@ -92,11 +98,16 @@ private:
     void handle(const SessionUp&, Effects& out);
     void handle(const SessionDown& event, Effects& out);
     void handle(FromServer& event, Effects& out);
+    void handle(const FromServerMore& event, Effects& out);
     void handle(const DriverEvent& event, Effects& out);
     void handle(const FilesDone& event, Effects& out);
     void handle(const Tick&, Effects& out);
     void handle(const FactsChanged& event, Effects& out);
     void handle(const ReadEnded& event, Effects& out);
+    void handle(const CheckDone& event, Effects& out);
+    void handle(const ScriptDone& event, Effects& out);
+    void handle(const DiskRoom& event, Effects& out);
+    void handle(const VolumesChanged& event, Effects& out);
     void handle(const Leave&, Effects& out);
 
     void apply_changes(server::AllocChanges& changes, Effects& out);
@@ -105,6 +116,13 @@ private:
     void report(const AllocRunner& r);
     void after(AllocRunner& r, Effects& out);
     void begin_waiting(Effects& out);
+    void begin(AllocRunner& r, Effects& out);
+    bool held_back(const model::Allocation& alloc);
+    void release_held(Effects& out);
+    void stop_disconnected(Effects& out);
+    Instant disconnect_deadline() const;
+    void drop_orphans(Effects& out);
+    void answer(std::uint64_t call, Bytes item, Effects& out);
     void collect_garbage(std::size_t keep, Effects& out);
     void remove_now(const Uuid& id, Effects& out);
     void say_hello(Effects& out);
@@ -127,10 +145,17 @@ private:
     std::map<Uuid, std::unique_ptr<AllocRunner>> runners_;
     /// Runners that wait for the drivers' fingerprints before they start.
     std::set<Uuid> waiting_;
+    /// Runners that wait for the end of the allocation they replace.
+    std::set<Uuid> held_;
     /// Allocations named so far by a full set that has not ended yet.
     std::optional<std::set<Uuid>> full_set_;
     Tickets tickets_;
     StatusBatcher batcher_;
+    ServiceBatcher services_;
+    Watches watches_;
+    /// When a server was heard last; a start counts.
+    Instant last_heard_;
+    Instant disk_due_{Instant::max()};
     /// Drivers that have not been fingerprinted yet: the node says hello when none is left.
     std::set<std::string, std::less<>> fingerprints_due_;
     std::set<std::uint64_t> open_calls_;

@@ -45,6 +45,8 @@ public:
           counters_(counters) {}
 
     RestartDecision after_exit(const ExitResult& result, WallTime now, Rng& rng);
+    /// Somebody outside found it failing (check_restart): it counts as a failure.
+    RestartDecision after_failure(WallTime now, Rng& rng) { return count_failure(now, rng); }
     RestartDecision after_start_error(bool recoverable, WallTime now, Rng& rng);
     const RestartCounters& counters() const { return counters_; }
 

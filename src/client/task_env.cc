@@ -170,6 +170,12 @@ TaskEnv::TaskEnv(const TaskEnvInputs& in) : node_(&in.node), region_(in.region) 
     }
 }
 
+void TaskEnv::add(const StringMap& more) {
+    for (const auto& [key, value] : more) {
+        variables_.insert_or_assign(key, value);
+    }
+}
+
 std::optional<std::string> TaskEnv::look_up(std::string_view name, bool with_env_index) const {
     if (const auto at = variables_.find(name); at != variables_.end()) {
         return at->second;

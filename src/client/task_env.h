@@ -41,6 +41,8 @@ public:
     explicit TaskEnv(const TaskEnvInputs& inputs);
 
     const StringMap& variables() const { return variables_; }
+    /// What hooks found out; goes over what is there.
+    void add(const StringMap& more);
     /// For env blocks, services, artifacts: what is unknown stays as it is written.
     std::string expand(std::string_view text) const;
     /// For a driver's configuration. Errors: InvalidArgument for a variable that nobody knows.

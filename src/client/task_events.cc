@@ -164,6 +164,38 @@ TaskEvent shutdown_delay(Duration delay) {
     );
 }
 
+TaskEvent skipping_shutdown_delay() {
+    return plain("Skipping shutdown delay");
+}
+
+TaskEvent downloading_artifacts() {
+    return plain("Downloading Artifacts");
+}
+
+TaskEvent artifact_failure(std::string error) {
+    TaskEvent event = plain("Failed Artifact Download");
+    event.details["download_error"] = error;
+    event.download_error = std::move(error);
+    return event;
+}
+
+TaskEvent disk_exceeded(std::int64_t limit_mb) {
+    TaskEvent event = plain("Disk Resources Exceeded");
+    event.details["disk_limit"] = std::to_string(limit_mb);
+    event.disk_limit = limit_mb;
+    event.fails_task = true;
+    event.details["fails_task"] = "true";
+    return event;
+}
+
+TaskEvent said(std::string type, std::string message) {
+    return with_message(std::move(type), std::move(message));
+}
+
+TaskEvent unhealthy(std::string message) {
+    return with_message("Alloc Unhealthy", std::move(message));
+}
+
 }  // namespace events
 
 void append_event(model::TaskState& state, model::TaskEvent event, WallTime at) {

@@ -36,6 +36,13 @@ model::TaskEvent hook_failed(std::string hook, std::string error);
 model::TaskEvent failed_restoring(std::string error);
 model::TaskEvent driver_message(std::string message);
 model::TaskEvent shutdown_delay(Duration delay);
+model::TaskEvent skipping_shutdown_delay();
+model::TaskEvent downloading_artifacts();
+model::TaskEvent artifact_failure(std::string error);
+model::TaskEvent disk_exceeded(std::int64_t limit_mb);
+/// What a hook has to say: type "Template", "Network" and so on.
+model::TaskEvent said(std::string type, std::string message);
+model::TaskEvent unhealthy(std::string message);
 
 }  // namespace events
 

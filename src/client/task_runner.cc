@@ -3,10 +3,14 @@
 #include "client/signals.h"
 #include "client/task_events.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace nl::client {
 namespace {
+
+/// Templates are rendered before the environment and the driver's configuration are put together.
+constexpr std::string_view kTemplatesBefore = "driver_config";
 
 /// A service's main tasks and every sidecar run again after a good end; batch tasks and one-off
 /// life-cycle tasks are then complete.
@@ -42,10 +46,18 @@ TaskRunner::TaskRunner(
       ),
       hooks_(make_task_hooks()) {
     state_.state = "pending";
+    if (!task.templates.empty()) {
+        std::map<std::string, std::uint64_t> known;
+        if (record != nullptr) {
+            known.insert(record->template_checks.begin(), record->template_checks.end());
+        }
+        templates_ = std::make_unique<TemplateRunner>(alloc_, task, std::move(known));
+    }
     if (record != nullptr) {
         state_ = record->state;
         attempt_ = record->attempt;
         starting_ = record->starting;
+        hooks_done_ = record->hooks_done;
         if (record->handle) {
             handle_ = *record->handle;
         }
@@ -81,6 +93,12 @@ TaskRecord TaskRunner::record() const {
     }
     record.restarts = restarts_.counters();
     record.starting = phase_ == Phase::Starting;
+    record.hooks_done = hooks_done_;
+    if (templates_) {
+        for (const auto& [destination, check] : templates_->checks()) {
+            record.template_checks.emplace(destination, check);
+        }
+    }
     return record;
 }
 
@@ -131,26 +149,46 @@ void TaskRunner::begin(RunnerContext& c) {
 
 void TaskRunner::run_hooks(RunnerContext& c) {
     const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task_->name);
-    const TaskEnv env(
-        {*alloc_,
-         *alloc_->job,
-         *group_,
-         *task_,
-         c.node,
-         c.settings.region,
-         c.settings.parent_cgroup,
-         paths}
-    );
+    TaskEnv env = make_env(c);
+    waits_for_templates_ = false;
     while (next_hook_ < hooks_.size()) {
         if (kill_wanted_) {
             die(c, false);
             return;
         }
         const TaskHook& hook = *hooks_[next_hook_];
-        TaskHookContext context{*alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_};
+        const std::string name(hook.name());
+        if (hook.once() && std::ranges::find(hooks_done_, name) != hooks_done_.end()) {
+            ++next_hook_;
+            continue;
+        }
+        if (templates_ && name == kTemplatesBefore) {
+            const bool again = restart_again_ && policy_of(*group_, *task_).render_templates;
+            restart_again_ = false;
+            templates_->begin(c, env.variables(), again);
+            if (!templates_->error().empty()) {
+                template_failed(c);
+                return;
+            }
+            if (!templates_->ready()) {
+                waits_for_templates_ = true;
+                return;
+            }
+            env.add(templates_->env());
+        }
+        std::vector<model::TaskEvent> said;
+        TaskHookContext context{
+            *alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_, said
+        };
         auto work = hook.prestart(context);
+        for (model::TaskEvent& event : said) {
+            add_event(c, std::move(event));
+        }
         if (!work) {
             hook_failed(c, hook.name(), work.error());
+            return;
+        }
+        if (context.wait) {
             return;
         }
         ++next_hook_;
@@ -171,22 +209,140 @@ void TaskRunner::run_hooks(RunnerContext& c) {
     start(c);
 }
 
-void TaskRunner::on_files(RunnerContext& c, Ticket ticket, const Result<void>& result) {
-    const auto at = files_.find(ticket);
+TaskEnv TaskRunner::make_env(const RunnerContext& c) const {
+    const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task_->name);
+    return TaskEnv(
+        {*alloc_,
+         *alloc_->job,
+         *group_,
+         *task_,
+         c.node,
+         c.settings.region,
+         c.settings.parent_cgroup,
+         paths}
+    );
+}
+
+void TaskRunner::template_failed(RunnerContext& c) {
+    const std::string why = "Template failed: " + templates_->error();
+    if (phase_ == Phase::Setup) {
+        model::TaskEvent event = events::killing({}, why);
+        event.fails_task = true;
+        add_event(c, std::move(event));
+        die(c, true);
+        return;
+    }
+    kill_fails_ = true;
+    kill_reason_ = why;
+    kill(c, std::nullopt, true);
+}
+
+void TaskRunner::apply_change(RunnerContext& c, const TemplateRunner::Change& change) {
+    if (phase_ != Phase::Running || kill_wanted_) {
+        // It is being started or ended: the files are there for the next one.
+        return;
+    }
+    if (change.restart) {
+        static_cast<void>(restart(c, "Template with change_mode restart re-rendered"));
+        return;
+    }
+    for (const std::string& name : change.signals) {
+        const auto number = parse_signal(name);
+        add_event(c, events::signaling(name, "Template re-rendered"));
+        if (number) {
+            call(c, CallSignal{*number});
+        }
+    }
+    for (const TemplateRunner::Script& script : change.scripts) {
+        c.out.scripts.push_back(
+            {id(), task_->driver, script.command, script.args, script.timeout, script.fail_on_error}
+        );
+    }
+}
+
+void TaskRunner::on_script(RunnerContext& c, const ScriptDone& done) {
+    if (done.id.attempt != attempt_ || phase_ != Phase::Running) {
+        return;
+    }
+    if (done.result) {
+        add_event(
+            c,
+            events::said(
+                "Task hook message", "Template successfully ran the script: " + done.command
+            )
+        );
+        return;
+    }
+    const std::string why = fmt::format(
+        "Template failed to run script {}: {}", done.command, done.result.error().message
+    );
+    if (done.fail_on_error) {
+        kill_as_failed(c, events::said("Task hook failed", why), why);
+    } else {
+        add_event(c, events::said("Task hook failed", why));
+    }
+}
+
+void TaskRunner::follow_templates(RunnerContext& c) {
+    if (!templates_ || phase_ == Phase::Dead) {
+        return;
+    }
+    if (auto message = templates_->take_message()) {
+        add_event(c, events::said("Template", std::move(*message)));
+    }
+    if (!templates_->error().empty()) {
+        if (!kill_wanted_) {
+            template_failed(c);
+        }
+        return;
+    }
+    if (const auto change = templates_->take_change(c.now.instant)) {
+        apply_change(c, *change);
+    }
+    if (phase_ == Phase::Setup && waits_for_templates_ && templates_->ready()) {
+        run_hooks(c);
+    }
+}
+
+void TaskRunner::on_watch(RunnerContext& c, const server::WatchUpdate& update) {
+    if (templates_) {
+        templates_->on_watch(c, update);
+        follow_templates(c);
+        changed_ = true;
+    }
+}
+
+Instant TaskRunner::deadline() const {
+    return templates_ && phase_ != Phase::Dead ? std::min(deadline_, templates_->deadline())
+                                               : deadline_;
+}
+
+void TaskRunner::on_files(RunnerContext& c, const env::FileDone& done) {
+    if (templates_ && templates_->on_files(c, done)) {
+        changed_ = true;
+        follow_templates(c);
+        return;
+    }
+    const auto at = files_.find(done.ticket);
     if (at == files_.end()) {
         return;
     }
     const std::string hook = at->second;
     files_.erase(at);
-    if (!result && files_error_.empty()) {
-        files_error_ = result.error().message;
+    if (!done.result && files_error_.empty()) {
+        files_error_ = done.result.error().message;
     }
     if (!files_.empty()) {
         return;
     }
+    const TaskHook& ran = *hooks_[next_hook_ - 1];
     if (!files_error_.empty()) {
-        hook_failed(c, hook, {HookFailure::Setup, std::exchange(files_error_, {})});
+        hook_failed(c, hook, {ran.work_failure(), std::exchange(files_error_, {})});
         return;
+    }
+    if (ran.once()) {
+        hooks_done_.push_back(hook);
+        changed_ = true;
     }
     run_hooks(c);
 }
@@ -201,6 +357,9 @@ void TaskRunner::hook_failed(RunnerContext& c, std::string_view hook, const Hook
             return;
         case HookFailure::Setup:
             add_event(c, events::setup_failure(fmt::format("{}: {}", hook, error.message)));
+            break;
+        case HookFailure::Artifact:
+            add_event(c, events::artifact_failure(error.message));
             break;
         case HookFailure::Hook:
             add_event(c, events::hook_failed(std::string(hook), error.message));
@@ -256,6 +415,9 @@ void TaskRunner::on_driver(RunnerContext& c, const DriverEvent& event) {
             return;
         }
         phase_ = Phase::Running;
+        if (templates_) {
+            templates_->begin(c, make_env(c).variables(), false);
+        }
         if (kill_wanted_) {
             kill_wanted_ = false;
             kill(c, std::nullopt, skip_shutdown_delay_);
@@ -306,12 +468,16 @@ void TaskRunner::on_exit(RunnerContext& c, const ExitResult& result) {
     call(c, CallDestroy{});
     handle_.reset();
     if (std::exchange(restart_wanted_, false) && !kill_wanted_) {
-        decide(c, {RestartVerdict::Restart, {}, ""});
+        if (restart_kind_ == RestartKind::Failure) {
+            decide(c, restarts_.after_failure(c.now.wall, c.rng));
+        } else {
+            decide(c, {RestartVerdict::Restart, {}, ""});
+        }
         return;
     }
     if (stopping || kill_wanted_) {
         add_event(c, events::killed());
-        die(c, false);
+        die(c, kill_fails_);
         return;
     }
     decide(c, restarts_.after_exit(result, c.now.wall, c.rng));
@@ -336,6 +502,7 @@ void TaskRunner::decide(RunnerContext& c, const RestartDecision& decision) {
     state_.state = "pending";
     ++state_.restarts;
     state_.last_restart = c.now.wall;
+    restart_again_ = true;
     add_event(c, events::restarting(decision.reason, decision.delay));
     phase_ = Phase::Restarting;
     deadline_ = c.now.instant + decision.delay;
@@ -345,6 +512,10 @@ void TaskRunner::decide(RunnerContext& c, const RestartDecision& decision) {
 }
 
 void TaskRunner::tick(RunnerContext& c) {
+    if (templates_ && phase_ != Phase::Dead) {
+        templates_->tick(c);
+        follow_templates(c);
+    }
     if (deadline_ > c.now.instant) {
         return;
     }
@@ -361,7 +532,7 @@ void TaskRunner::tick(RunnerContext& c) {
         event.kill_error = "the task did not end after its kill signal and was destroyed";
         event.details["kill_error"] = event.kill_error;
         add_event(c, std::move(event));
-        die(c, false);
+        die(c, kill_fails_);
     }
 }
 
@@ -378,13 +549,18 @@ void TaskRunner::kill(
     }
     switch (phase_) {
         case Phase::Waiting:
-            die(c, false);
+            die(c, kill_fails_);
             return;
         case Phase::Restarting:
             add_event(c, events::killed());
-            die(c, false);
+            die(c, kill_fails_);
             return;
         case Phase::Setup:
+            // What its hooks still do is of no use to anybody.
+            files_.clear();
+            add_event(c, events::killed());
+            die(c, kill_fails_);
+            return;
         case Phase::Starting:
         case Phase::Recovering:
         case Phase::ShutdownDelay:
@@ -404,6 +580,17 @@ void TaskRunner::kill(
     stop_now(c);
 }
 
+void TaskRunner::kill_as_failed(
+    RunnerContext& c, model::TaskEvent reason, std::string kill_reason
+) {
+    if (kill_wanted_ || phase_ == Phase::Dead) {
+        return;
+    }
+    kill_fails_ = true;
+    kill_reason_ = std::move(kill_reason);
+    kill(c, std::move(reason), true);
+}
+
 Duration TaskRunner::kill_timeout(const RunnerContext& c) const {
     return task_->kill_timeout > c.settings.max_kill_timeout ? c.settings.max_kill_timeout
                                                              : task_->kill_timeout;
@@ -411,7 +598,7 @@ Duration TaskRunner::kill_timeout(const RunnerContext& c) const {
 
 void TaskRunner::stop_now(RunnerContext& c) {
     const Duration timeout = kill_timeout(c);
-    add_event(c, events::killing(timeout, ""));
+    add_event(c, events::killing(timeout, kill_reason_));
     phase_ = Phase::Stopping;
     deadline_ = c.now.instant + timeout + kStopGrace;
     const int signal =
@@ -419,12 +606,13 @@ void TaskRunner::stop_now(RunnerContext& c) {
     call(c, CallStop{signal, timeout});
 }
 
-Result<void> TaskRunner::restart(RunnerContext& c, std::string reason) {
-    if (phase_ != Phase::Running) {
+Result<void> TaskRunner::restart(RunnerContext& c, std::string reason, RestartKind kind) {
+    if (phase_ != Phase::Running || restart_wanted_) {
         return fail(ErrorCode::FailedPrecondition, "Task not running");
     }
     add_event(c, events::restart_signaled(std::move(reason)));
     restart_wanted_ = true;
+    restart_kind_ = kind;
     const Duration timeout = kill_timeout(c);
     const int signal =
         task_->kill_signal.empty() ? kSigInt : parse_signal(task_->kill_signal).value_or(kSigInt);
@@ -451,6 +639,9 @@ void TaskRunner::abandon(RunnerContext& c, model::TaskEvent event) {
 void TaskRunner::die(RunnerContext& c, bool failed) {
     phase_ = Phase::Dead;
     deadline_ = Instant::max();
+    if (templates_) {
+        templates_->end(c);
+    }
     state_.state = "dead";
     state_.failed = failed;
     state_.finished_at = c.now.wall;

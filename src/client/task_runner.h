@@ -13,6 +13,8 @@
 #include "client/local_state.h"
 #include "client/restart_tracker.h"
 #include "client/runner_context.h"
+#include "client/task_env.h"
+#include "client/template_runner.h"
 #include "model/allocation.h"
 
 #include <cstdint>
@@ -64,17 +66,28 @@ public:
     void kill(
         RunnerContext& c, std::optional<model::TaskEvent> reason, bool skip_shutdown_delay = false
     );
-    /// Ends the instance and starts the next one at once. Errors: FailedPrecondition if it is not
-    /// running.
-    Result<void> restart(RunnerContext& c, std::string reason);
+    /// Ends it for good, as failed.
+    void kill_as_failed(RunnerContext& c, model::TaskEvent reason, std::string kill_reason);
+    /// What a restart counts as.
+    enum class RestartKind : unsigned char { Wanted, Failure };
+    /// Ends the instance and starts the next one, at once or as the restart policy says. Errors:
+    /// FailedPrecondition if it is not running.
+    Result<void> restart(
+        RunnerContext& c, std::string reason, RestartKind kind = RestartKind::Wanted
+    );
     Result<void> signal(RunnerContext& c, int number);
     /// It never ran and never will: the allocation failed before.
     void abandon(RunnerContext& c, model::TaskEvent event);
 
-    void on_files(RunnerContext& c, Ticket ticket, const Result<void>& result);
+    /// Something for its list of events, from outside.
+    void say(RunnerContext& c, model::TaskEvent event) { add_event(c, std::move(event)); }
+
+    void on_files(RunnerContext& c, const env::FileDone& done);
     void on_driver(RunnerContext& c, const DriverEvent& event);
+    void on_watch(RunnerContext& c, const server::WatchUpdate& update);
+    void on_script(RunnerContext& c, const ScriptDone& done);
     void tick(RunnerContext& c);
-    Instant deadline() const { return deadline_; }
+    Instant deadline() const;
 
     const model::Task& task() const { return *task_; }
     const model::TaskState& state() const { return state_; }
@@ -82,6 +95,9 @@ public:
     bool dead() const { return phase_ == Phase::Dead; }
     bool failed() const { return state_.failed; }
     bool running() const { return phase_ == Phase::Running || phase_ == Phase::ShutdownDelay; }
+    /// Its services are to be offered.
+    bool serving() const { return phase_ == Phase::Running && !kill_wanted_ && !restart_wanted_; }
+    std::uint64_t attempt() const { return attempt_; }
     bool waits_for(Ticket ticket) const {
         return files_.contains(ticket) || driver_ticket_ == ticket;
     }
@@ -95,6 +111,11 @@ private:
     void hook_failed(RunnerContext& c, std::string_view hook, const HookError& error);
     void on_exit(RunnerContext& c, const ExitResult& result);
     void decide(RunnerContext& c, const RestartDecision& decision);
+    TaskEnv make_env(const RunnerContext& c) const;
+    /// After anything that may have moved the templates on.
+    void follow_templates(RunnerContext& c);
+    void apply_change(RunnerContext& c, const TemplateRunner::Change& change);
+    void template_failed(RunnerContext& c);
     void stop_now(RunnerContext& c);
     void die(RunnerContext& c, bool failed);
     void add_event(RunnerContext& c, model::TaskEvent event);
@@ -121,6 +142,13 @@ private:
     bool starting_ = false;
     bool kill_wanted_ = false;
     bool restart_wanted_ = false;
+    RestartKind restart_kind_{};
+    bool kill_fails_ = false;
+    std::string kill_reason_;
+    std::vector<std::string> hooks_done_;
+    std::unique_ptr<TemplateRunner> templates_;
+    bool waits_for_templates_ = false;
+    bool restart_again_ = false;
     bool skip_shutdown_delay_ = false;
     bool changed_ = false;
 };

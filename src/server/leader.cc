@@ -56,6 +56,7 @@ void LeaderEffects::append(LeaderEffects&& other) {
     move_all(propose, other.propose);
     move_all(work, other.work);
     move_all(send, other.send);
+    move_all(send_more, other.send_more);
     move_all(refuse, other.refuse);
     move_all(call_output, other.call_output);
     move_all(call_finished, other.call_finished);
@@ -70,7 +71,7 @@ struct Leader::Duties {
           broker(options.broker),
           heartbeats(options.heartbeats, rng.fork()),
           applier(options.plans),
-          streams(options.servers),
+          streams({options.servers, options.open_variable, options.may_read}),
           deployments(options.deployments),
           drainer(options.drains),
           periodic(options.zones),
@@ -396,6 +397,7 @@ struct Leader::Duties {
             stream_tags[propose(std::move(command))] = tag;
         }
         move_all(out.send, streamed.send);
+        move_all(out.send_more, streamed.send_more);
         move_all(out.refuse, streamed.refuse);
         move_all(out.call_output, streamed.call_output);
         move_all(out.call_finished, streamed.call_finished);
@@ -510,6 +512,11 @@ LeaderEffects Leader::on(LeaderEvent event, Instant now, WallTime wall) {
             [&](NodeFrame& e) {
                 if (duties_ != nullptr) {
                     duties_->streams.frame(e.session, std::move(e.frame), duties_->at(now, wall));
+                }
+            },
+            [&](NodeMoreFrame& e) {
+                if (duties_ != nullptr) {
+                    duties_->streams.more(e.session, std::move(e.frame), duties_->at(now, wall));
                 }
             },
             [&](NodeClosed& e) {

@@ -60,6 +60,9 @@ struct LeaderOptions {
     std::size_t workers{2};
     /// RPC addresses nodes are told.
     std::vector<std::string> servers;
+    /// How a node's tasks read variables (server/node_streams.h).
+    NodeStreams::OpenVariable open_variable;
+    NodeStreams::MayRead may_read;
 };
 
 // ---- events
@@ -92,6 +95,10 @@ struct NodeOpened {
 struct NodeFrame {
     SessionId session;
     NodeToServer frame;
+};
+struct NodeMoreFrame {
+    SessionId session;
+    NodeMore frame;
 };
 struct NodeClosed {
     SessionId session;
@@ -126,6 +133,7 @@ using LeaderEvent = std::variant<
     EvalDone,
     NodeOpened,
     NodeFrame,
+    NodeMoreFrame,
     NodeClosed,
     CallOpen,
     CallGrant,
@@ -152,6 +160,7 @@ struct LeaderEffects {
     std::vector<LeaderProposal> propose;
     std::vector<EvalWork> work;
     std::vector<NodeSend> send;
+    std::vector<NodeSendMore> send_more;
     std::vector<NodeRefuse> refuse;
     std::vector<CallOutput> call_output;
     std::vector<CallFinished> call_finished;

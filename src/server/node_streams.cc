@@ -51,6 +51,7 @@ void NodeStreams::closed(SessionId id) {
     }
     const Session session = std::move(at->second);
     sessions_.erase(at);
+    forget_watches(id, session);
     if (const auto owner = by_node_.find(session.node);
         owner != by_node_.end() && owner->second == id) {
         by_node_.erase(owner);
@@ -284,6 +285,7 @@ void NodeStreams::state_changed(const std::vector<state::Effects>& effects, cons
         }
         send_allocs(session, allocs, std::move(push.removed), at.snapshot.index(), false);
     }
+    watch_changes(effects, at);
 }
 
 // --- statuses
@@ -384,6 +386,10 @@ void NodeStreams::finished(std::uint64_t tag, const Result<Index>& result, const
         } else {
             refuse(id, result.error());
         }
+        return;
+    }
+    if (service_commands_.contains(tag)) {
+        service_written(tag, result);
         return;
     }
     if (tag != reports_tag_) {

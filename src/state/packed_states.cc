@@ -1,6 +1,7 @@
 #include "state/packed_states.h"
 
 #include "base/check.h"
+#include "model/task_event_words.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,7 @@ struct TaskStates {
 };
 
 /// A type's position plus one stands for it. Stored: new ones go to the end, up to 31.
-constexpr std::array<std::string_view, 16> kTypes{
+constexpr std::array<std::string_view, 21> kTypes{
     "Received",
     "Task Setup",
     "Building Task Directory",
@@ -34,6 +35,11 @@ constexpr std::array<std::string_view, 16> kTypes{
     "Driver Failure",
     "Restart Signaled",
     "Sibling Task Failed",
+    "Waiting for shutdown delay",
+    "Leader Task Dead",
+    "Main Tasks Dead",
+    "Template",
+    "Failed Artifact Download",
 };
 
 void pack_type(std::string& type) {
@@ -101,6 +107,7 @@ Map<model::TaskState> PackedStates::tasks() const {
     for (auto& [name, state] : states->tasks) {
         for (model::TaskEvent& event : state.events) {
             unpack_type(event.type);
+            event.display_message = model::display_message(event);
         }
     }
     return std::move(states->tasks);

@@ -205,12 +205,13 @@ class Cluster:
                 print(f"--- {process.name}\n{process.log()[-4000:]}")
             process.terminate() if kind is None and process.alive() else process.kill()
         stop_leftovers(self.folder)
+        unmount_leftovers(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def single(self, more=""):
-        """One agent, server and client; `more` is added to its configuration."""
+    def single(self, more="", client=""):
+        """One agent, server and client; `more` is added to its configuration, `client` to its client block."""
         agent = Agent(self, "node1", "ports {\n  http = 0\n  rpc = 0\n  serf = 0\n}\n"
-                      "server {\n  enabled = true\n  bootstrap_expect = 1\n}\nclient {\n  enabled = true\n}\n" + RAW_EXEC + more)
+                      "server {\n  enabled = true\n  bootstrap_expect = 1\n}\nclient {\n  enabled = true\n" + client + "}\n" + RAW_EXEC + more)
         self.servers.append(agent)
         return agent
 
@@ -248,6 +249,14 @@ class Cluster:
                         return candidate
             return None
         return until("a leader among the living servers", look)
+
+
+def unmount_leftovers(folder):
+    """Lets go of what killed agents had mounted in `folder` (the memory of secrets, volumes)."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        points = [line.split(" ")[4] for line in f]
+    for point in sorted((p for p in points if p.startswith(folder + "/")), key=len, reverse=True):
+        subprocess.run(["umount", "-l", point], check=False)
 
 
 def stop_leftovers(folder):

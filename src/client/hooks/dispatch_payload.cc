@@ -19,7 +19,10 @@ public:
             c.task.name,
             "local/" + c.task.dispatch_payload->file,
             c.alloc.job->payload.bytes,
-            0644
+            0644,
+            -1,
+            -1,
+            c.task.user
         }};
     }
 };

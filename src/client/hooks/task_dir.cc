@@ -13,7 +13,13 @@ public:
         c.spec.alloc_dir = c.paths.alloc_dir;
         c.spec.task_dir = c.paths.task_dir;
         c.spec.user = c.task.user;
-        return std::vector<FileWork>{env::MakeTaskDir{c.alloc.id, c.task.name, c.task.user}};
+        return std::vector<FileWork>{env::MakeTaskDir{
+            c.alloc.id,
+            c.task.name,
+            c.task.user,
+            c.task.resources ? c.task.resources->secrets_mb : 0,
+            !has_own_files(c.task.driver)
+        }};
     }
 };
 

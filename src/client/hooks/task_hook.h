@@ -19,7 +19,7 @@ namespace nl::client {
 using FileWork = decltype(env::FileCall::work);
 
 /// Which event a failed hook leaves.
-enum class HookFailure : unsigned char { Validation, Setup, Hook };
+enum class HookFailure : unsigned char { Validation, Setup, Hook, Artifact };
 
 struct HookError {
     HookFailure kind{HookFailure::Hook};
@@ -36,12 +36,20 @@ struct TaskHookContext {
     const TaskEnv& env;
     /// Built up by the hooks.
     TaskSpec& spec;
+    /// For the task's list.
+    std::vector<model::TaskEvent>& events;
+    /// Set by a hook that has to be asked again when something has come (templates).
+    bool wait{};
 };
 
 class TaskHook {
 public:
     virtual ~TaskHook() = default;
     virtual std::string_view name() const = 0;
+    /// Done once for a task, not again when it is restarted.
+    virtual bool once() const { return false; }
+    /// What a failure of the hook's file work is.
+    virtual HookFailure work_failure() const { return HookFailure::Setup; }
     virtual std::expected<std::vector<FileWork>, HookError> prestart(TaskHookContext& context
     ) const = 0;
 };
@@ -52,6 +60,8 @@ std::vector<std::unique_ptr<TaskHook>> make_task_hooks();
 std::unique_ptr<TaskHook> make_validate_hook();
 std::unique_ptr<TaskHook> make_task_dir_hook();
 std::unique_ptr<TaskHook> make_dispatch_payload_hook();
+std::unique_ptr<TaskHook> make_artifacts_hook();
+std::unique_ptr<TaskHook> make_volumes_hook();
 std::unique_ptr<TaskHook> make_logs_hook();
 std::unique_ptr<TaskHook> make_resources_hook();
 std::unique_ptr<TaskHook> make_driver_config_hook();

@@ -3,6 +3,8 @@
 #include "client/hooks/task_hook.h"
 #include "client/signals.h"
 
+#include <algorithm>
+
 namespace nl::client {
 namespace {
 
@@ -18,16 +20,13 @@ public:
         if (!c.task.kill_signal.empty() && !parse_signal(c.task.kill_signal)) {
             return refuse(fmt::format("kill_signal: invalid signal \"{}\"", c.task.kill_signal));
         }
-        // Said here rather than left undone: a task that counts on its files must not start without
-        // them.
-        if (!c.task.artifacts.empty()) {
-            return refuse("this version of the node does not fetch artifacts");
-        }
-        if (!c.task.templates.empty()) {
-            return refuse("this version of the node does not render templates");
-        }
-        if (!c.task.volume_mounts.empty()) {
-            return refuse("this version of the node does not mount volumes");
+        const RunnerSettings& s = c.settings;
+        if (std::ranges::find(s.user_checked_drivers, c.task.driver) !=
+                s.user_checked_drivers.end() &&
+            std::ranges::find(s.denied_users, c.task.user) != s.denied_users.end()) {
+            return refuse(
+                fmt::format("running as user \"{}\" is disallowed on this node", c.task.user)
+            );
         }
         return std::vector<FileWork>{};
     }

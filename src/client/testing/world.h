@@ -148,6 +148,27 @@ public:
         }
     }
 
+    /// Answers the newest probe of a check.
+    void probe_ends(bool success) {
+        NL_ASSERT(!checks.empty());
+        const CheckWork work = checks.back();
+        feed(CheckDone{work.alloc, work.spec.id, work.probe, success, success ? 200 : 500, "said"});
+    }
+    /// The servers tell what the only open watch of this kind sees.
+    template <class Answer>
+    void tell(server::WatchKind kind, const Answer& answer) {
+        for (const auto& [id, request] : watches) {
+            if (request.kind == kind) {
+                server::ServerMore frame;
+                frame.watch.ensure().watch = id;
+                frame.watch->data = encode(answer);
+                feed(FromServerMore{frame});
+                return;
+            }
+        }
+        NL_ASSERT(false);
+    }
+
     TaskId instance(const Uuid& alloc, const std::string& task) const {
         for (const TaskId& id : running) {
             if (id.alloc == alloc && id.task == task) {
@@ -195,6 +216,17 @@ public:
     std::vector<server::StatusBatch> batches;
     std::vector<server::CallEnd> call_ends;
     std::vector<ReadCall> reads;
+    std::vector<CheckWork> checks;
+    std::map<std::string, model::ServiceRegistration> services;
+    std::vector<server::ServiceBatch> service_batches;
+    bool hold_service_acks = false;
+    std::map<std::uint64_t, server::WatchRequest> watches;
+    std::vector<Bytes> call_data;
+    std::map<std::string, Bytes> task_files;
+    std::int64_t disk_bytes = 0;
+    std::optional<Error> artifact_error;
+    std::optional<std::set<std::string>> kept;
+    int disk_looks = 0;
     int hellos = 0;
     int heartbeats = 0;
     std::uint64_t last_call = 0;
@@ -213,7 +245,22 @@ private:
             }
         }
         for (env::FileCall& file : effects.files) {
-            queue_.push_back(FilesDone{{file.ticket, {}}});
+            env::FileDone done{file.ticket, {}, {}};
+            if (const auto* read = std::get_if<env::ReadTaskFile>(&file.work)) {
+                const auto at = task_files.find(read->path);
+                if (at == task_files.end()) {
+                    done.result = fail(ErrorCode::NotFound, "no such file");
+                } else {
+                    done.data = at->second;
+                }
+            } else if (const auto* write = std::get_if<env::WriteTaskFile>(&file.work)) {
+                task_files[write->path] = write->content;
+            } else if (std::holds_alternative<env::MeasureAlloc>(file.work)) {
+                done.data = std::to_string(disk_bytes);
+            } else if (std::holds_alternative<env::FetchArtifact>(file.work) && artifact_error) {
+                done.result = std::unexpected(*artifact_error);
+            }
+            queue_.push_back(FilesDone{std::move(done)});
             files.push_back(std::move(file));
         }
         for (const DriverCall& one : effects.drivers) {
@@ -223,9 +270,19 @@ private:
         for (server::NodeToServer& frame : effects.send) {
             take(frame);
         }
+        for (server::NodeMore& frame : effects.send_more) {
+            take_more(frame);
+        }
         for (ReadCall& read : effects.reads) {
             reads.push_back(std::move(read));
         }
+        for (CheckWork& check : effects.checks) {
+            checks.push_back(std::move(check));
+        }
+        if (effects.keep_only) {
+            kept = std::move(effects.keep_only);
+        }
+        disk_looks += effects.look_at_disk ? 1 : 0;
     }
     void drive(const DriverCall& one) {
         DriverEvent event{one.ticket, one.id, CallDone{}};
@@ -259,9 +316,35 @@ private:
         }
         queue_.push_back(std::move(event));
     }
+    void take_more(server::NodeMore& frame) {
+        if (frame.services) {
+            for (const auto& row : frame.services->upsert) {
+                services[row.id] = row;
+            }
+            for (const std::string& id : frame.services->remove) {
+                services.erase(id);
+            }
+            service_batches.push_back(*frame.services);
+            if (!hold_service_acks) {
+                server::ServerMore ack;
+                ack.service_ack.ensure().sequence = frame.services->sequence;
+                queue_.push_back(FromServerMore{ack});
+            }
+        }
+        if (frame.watch) {
+            if (frame.watch->stop) {
+                watches.erase(frame.watch->watch);
+            } else {
+                watches[frame.watch->watch] = *frame.watch;
+            }
+        }
+    }
     void take(server::NodeToServer& frame) {
         hellos += frame.hello ? 1 : 0;
         heartbeats += frame.heartbeat ? 1 : 0;
+        if (frame.call_data) {
+            call_data.push_back(frame.call_data->data);
+        }
         if (frame.call_end) {
             call_ends.push_back(*frame.call_end);
         }
