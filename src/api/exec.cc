@@ -156,6 +156,10 @@ private:
         server::ExecInput input;
         if (const auto at = object->find("stdin"); at != object->end()) {
             const Value::Map* in = at->second.as_map();
+            if (in == nullptr && !at->second.is_null()) {
+                refuse(step, {400, "stdin of a message is not a JSON object"});
+                return;
+            }
             if (in != nullptr) {
                 if (const auto data = in->find("data"); data != in->end()) {
                     const std::string* encoded = data->second.as_string();
