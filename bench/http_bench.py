@@ -56,7 +56,7 @@ async def open_request(host, port, target, first):
     return reader, writer
 
 
-async def wake_ups(address, pid, count, target, first, answer):
+async def wake_ups(address, pid, count, target, first, name):
     host, port = address.rsplit(":", 1)
     before = rss_kb(pid)
     open_ = []
@@ -68,12 +68,12 @@ async def wake_ups(address, pid, count, target, first, answer):
     held = rss_kb(pid) - before
 
     async def wait(reader):
-        await reader.readuntil(answer)
+        await reader.readuntil(name.encode())
         return time.perf_counter()
     waits = [asyncio.ensure_future(wait(reader)) for reader, _ in open_]
     await asyncio.sleep(0)
     begin = time.perf_counter()
-    await asyncio.to_thread(call, address, "PUT", "/v1/node/pools", {"Name": f"wake-{count}", "Description": "w"})
+    await asyncio.to_thread(call, address, "PUT", "/v1/node/pools", {"Name": name, "Description": "w"})
     written = time.perf_counter()
     ends = await asyncio.gather(*waits)
     for _, writer in open_:
@@ -128,16 +128,14 @@ def main():
             address = json.load(f)["http"]
         while call(address, "GET", "/v1/status/leader")[0] == b'""':
             time.sleep(0.05)
+        each, wrote, delays = asyncio.run(wake_ups(address, agent.pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", "for-readers"))
+        print(f"event-stream readers: {args.readers}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the event p50 "
+              f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
         _, headers = call(address, "GET", "/v1/node/pools")
-        index = headers["X-Nomad-Index"]
         each, wrote, delays = asyncio.run(wake_ups(
-            address, agent.pid, args.parked, f"/v1/node/pools?index={index}&wait=300s", None, f"wake-{args.parked}".encode()))
-        print(f"parked blocking queries: {args.parked}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the wake-ups p50 {percentile(delays, .5):.0f} ms, "
-              f"p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms")
-        each, wrote, delays = asyncio.run(wake_ups(
-            address, agent.pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", f"wake-{args.readers}".encode()))
-        print(f"event-stream readers: {args.readers}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the event p50 {percentile(delays, .5):.0f} ms, "
-              f"p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms")
+            address, agent.pid, args.parked, f"/v1/node/pools?index={headers['X-Nomad-Index']}&wait=300s", None, "for-parked"))
+        print(f"parked blocking queries: {args.parked}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the wake-ups p50 "
+              f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
         before = rss_kb(agent.pid)
         took = asyncio.run(register_all(address, args.jobs))
         print(f"jobs registered: {args.jobs} in {took:.1f} s, {args.jobs / took:.0f} a second; memory {(rss_kb(agent.pid) - before) / args.jobs:.2f} kB each")

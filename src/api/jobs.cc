@@ -6,7 +6,9 @@
 #include "api/status.h"
 #include "wire/json.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
 
 namespace nl::api {
 namespace {
@@ -30,11 +32,31 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
             options.reverse = false;
             std::vector<const model::Job*> jobs;
             const bool all = ns == kAllNamespaces;
+            // A page of one namespace is in the order of its tokens as the table gives it: what lies
+            // before and after the page is not gathered.
+            const std::string& start = options.next_token;
+            const bool has_start = !all && start.starts_with(ns + ".");
+            const std::string_view first =
+                has_start ? std::string_view(start).substr(ns.size() + 1) : std::string_view();
+            const std::size_t enough = all || !options.filter.empty() || options.per_page == 0
+                                           ? SIZE_MAX
+                                           : static_cast<std::size_t>(options.per_page) + 1;
             for (const auto& row : all ? c.state.jobs() : c.state.jobs(ns, options.prefix)) {
-                if (row.job->id.starts_with(options.prefix) &&
-                    visible(c, ns, row.job->namespace_, bit(policy::Capability::ListJobs))) {
-                    jobs.push_back(row.job.get());
+                if (!row.job->id.starts_with(options.prefix) ||
+                    (has_start && row.job->id < first) ||
+                    !visible(c, ns, row.job->namespace_, bit(policy::Capability::ListJobs))) {
+                    continue;
                 }
+                jobs.push_back(row.job.get());
+                if (jobs.size() == enough) {
+                    break;
+                }
+            }
+            if (all) {
+                // Tokens are compared as text, in which "a-b.x" stands before "a.x".
+                std::ranges::sort(jobs, [](const model::Job* a, const model::Job* b) {
+                    return a->namespace_ + "." + a->id < b->namespace_ + "." + b->id;
+                });
             }
             NL_TRY(Look look, list_jobs(c, jobs, options, meta));
             look.index = c.state.table_index({TableId::Jobs, TableId::JobSummaries});

@@ -119,8 +119,6 @@ Command namespace_apply_command();
 Command namespace_delete_command();
 Command volume_create_command();
 Command volume_register_command();
-Command volume_delete_command();
-Command volume_status_command();
 Command volume_init_command();
 Command node_eligibility_command();
 Command node_drain_command();
@@ -147,5 +145,6 @@ Command version_command();
 /// Commands of features that open-source servers answer with a sentence.
 std::vector<Command> enterprise_commands();
 std::vector<Command> tls_commands();
+std::vector<Command> volume_commands();
 
 }  // namespace nl::cli

@@ -140,15 +140,13 @@ Registry make_registry() {
              version_command,
              volume_create_command,
              volume_register_command,
-             volume_delete_command,
-             volume_status_command,
              volume_init_command,
              completion_command,
              complete_command,
          }) {
         registry.add(make());
     }
-    for (const auto make : {enterprise_commands, tls_commands}) {
+    for (const auto make : {enterprise_commands, tls_commands, volume_commands}) {
         for (Command& command : make()) {
             registry.add(std::move(command));
         }

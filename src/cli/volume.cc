@@ -1,464 +1,554 @@
+// Volumes, their claims, and CSI plugins.
 #include "cli/context.h"
-#include "hcl/body.h"
-#include "hcl/functions.h"
-#include "hcl/json.h"
+#include "cli/lookup.h"
+#include "cli/tables.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <utility>
 
 namespace nl::cli {
-
 namespace {
 
-constexpr std::string_view kExample =
-    "# A directory that Nomad makes on a node and keeps for jobs.\n"
-    "name      = \"example\"\n"
-    "type      = \"host\"\n"
-    "plugin_id = \"mkdir\"\n"
-    "# node_pool = \"default\"\n"
-    "# capacity_min = \"1GiB\"\n"
-    "\n"
-    "capability {\n"
-    "  access_mode     = \"single-node-writer\"\n"
-    "  attachment_mode = \"file-system\"\n"
-    "}\n"
-    "\n"
-    "# constraint {\n"
-    "#   attribute = \"${attr.kernel.name}\"\n"
-    "#   value     = \"linux\"\n"
-    "# }\n"
-    "\n"
-    "parameters {\n"
-    "  mode = \"0750\"\n"
-    "}\n";
-
-/// "10GiB", "500 MB" or a number of bytes.
-Result<std::int64_t> read_size(const std::string& text) {
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || value < 0) {
-        return fail(ErrorCode::InvalidArgument, "\"{}\" is no size", text);
-    }
-    std::string unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    std::erase(unit, ' ');
-    constexpr std::string_view kLetters = "KMGTP";
-    const std::size_t power = unit.empty()
-                                  ? std::string_view::npos
-                                  : kLetters.find(static_cast<char>(std::toupper(unit[0])));
-    const double base = unit.size() > 1 && (unit[1] == 'i' || unit[1] == 'I') ? 1024 : 1000;
-    if (!unit.empty() && unit != "B" && unit != "b" && power == std::string_view::npos) {
-        return fail(ErrorCode::InvalidArgument, "\"{}\" is no size", text);
-    }
-    const double factor =
-        power == std::string_view::npos ? 1 : std::pow(base, static_cast<double>(power + 1));
-    return static_cast<std::int64_t>(value * factor);
+std::string ratio(Doc one, const char* what) {
+    return fmt::format(
+        "{}/{}",
+        one[fmt::format("{}Healthy", what)].integer(),
+        one[fmt::format("{}Expected", what)].integer()
+    );
 }
 
-/// A body as plain values: blocks become lists of maps under their type.
-Value::Map plain(
-    const hcl::BodyView& body, const hcl::EvalContext& context, hcl::Diagnostics& found
-) {  // NOLINT(misc-no-recursion): bounded by the parser
-    std::size_t made = 0;
-    const std::vector<hcl::BlockShape> shapes{
-        {"capability", 0},
-        {"constraint", 0},
-        {"parameters", 0},
-        {"mount_options", 0},
-        {"secrets", 0},
-        {"context", 0}
+Query type_query(const Context& context, const char* type) {
+    Query query{{"type", type}};
+    for (const auto& [flag, name] :
+         {std::pair("node", "node_id"), std::pair("node-pool", "node_pool")}) {
+        if (!context.text(flag).empty()) {
+            query.emplace_back(name, context.text(flag));
+        }
+    }
+    return query;
+}
+
+void show_host_volumes(const Context& context, const Value::List& volumes) {
+    std::vector<Row> rows{
+        {"ID", "Name", "Namespace", "Plugin ID", "Node ID", "Node Pool", "State"}
     };
-    const hcl::BodyContent content = body.read(shapes, context, found, made);
-    Value::Map out;
-    for (const hcl::BodyAttribute& attribute : content.attributes) {
-        const hcl::Value value = attribute.evaluate(context, found);
-        if (!value.is_wholly_known()) {
+    for (const Value& item : volumes) {
+        const Doc one(item);
+        rows.push_back(
+            {short_id(one["ID"].text(), context.id_length()),
+             one["Name"].text(),
+             one["Namespace"].text(),
+             one["PluginID"].text(),
+             short_id(one["NodeID"].text(), context.id_length()),
+             one["NodePool"].text(),
+             one["State"].text()}
+        );
+    }
+    context.ui().line(table(rows));
+}
+
+void show_csi_volumes(const Context& context, const Value::List& volumes) {
+    std::vector<Row> rows{
+        {"ID", "Name", "Namespace", "Plugin ID", "Schedulable", "Access Mode"}
+    };
+    for (const Value& item : volumes) {
+        const Doc one(item);
+        rows.push_back(
+            {one["ID"].text(),
+             one["Name"].text(),
+             one["Namespace"].text(),
+             one["PluginID"].text(),
+             one["Schedulable"].flag() ? "true" : "false",
+             one["AccessMode"].text()}
+        );
+    }
+    context.ui().line(table(rows));
+}
+
+int list_volumes(Context& context, Api& api) {
+    const std::string type = context.text("type");
+    bool any = false;
+    Value::List both;
+    for (const char* kind : {"host", "csi"}) {
+        if (!type.empty() && type != kind) {
             continue;
         }
-        std::string json;
-        hcl::append_json(json, value);
-        if (auto read = parse_json(json)) {
-            out.insert_or_assign(attribute.name, std::move(*read));
+        const auto answer = api.get(api_path({"volumes"}), type_query(context, kind));
+        if (!answer) {
+            return context.fail("Error querying volumes: {}", answer.error().message);
         }
-    }
-    for (const hcl::BodyBlock& block : content.blocks) {
-        Value& list = out[block.type];
-        if (list.as_list() == nullptr) {
-            list = Value::List{};
+        const Value::List& found = Doc(*answer).list();
+        both.insert(both.end(), found.begin(), found.end());
+        if (context.wants_object() || found.empty()) {
+            continue;
         }
-        list.as_list()->push_back(Value(plain(block.body, context, found)));
-    }
-    return out;
-}
-
-std::string field(const Value::Map& map, std::string_view name) {
-    const auto at = map.find(name);
-    return at == map.end() ? "" : Doc(at->second).text();
-}
-
-/// The volume as the API takes it, or nothing after having said what is wrong.
-std::optional<Value> read_volume(Context& context) {
-    const auto text = context.env().read_file(context.argument(0));
-    if (!text) {
-        context.fail("Error reading input: {}", text.error().message);
-        return std::nullopt;
-    }
-    hcl::SourceNames names;
-    const std::uint32_t file = names.add(context.argument(0));
-    hcl::Diagnostics found;
-    static const hcl::FunctionTable functions = hcl::standard_functions();
-    hcl::FunctionEnvironment environment;
-    std::size_t steps = 0;
-    const auto document = hcl::read_document(*text, file, names, found);
-    Value::Map given;
-    if (!found.has_errors()) {
-        const std::vector<std::string_view> kept{document->source};
-        hcl::EvalContext scope;
-        scope.functions = &functions;
-        scope.environment = &environment;
-        // What a node answers is asked there: "${attr.kernel.name}" stays as it is written.
-        scope.kept_sources = &kept;
-        scope.steps = &steps;
-        given = plain(document->view(), scope, found);
-    }
-    if (found.has_errors()) {
-        context.fail("Error decoding the volume definition: {}", hcl::all_errors(found, names));
-        return std::nullopt;
-    }
-    const std::string type = field(given, "type");
-    if (type != "host") {
-        context.fail(
-            "Error unknown volume type: {}",
-            type.empty() ? "none is given; \"host\" is" : type + " (\"host\" is known)"
+        if (std::exchange(any, true)) {
+            context.line("");
+        }
+        const bool host = std::string_view(kind) == "host";
+        context.line(
+            "{}",
+            context.ui().bold(host ? "Dynamic Host Volumes" : "Container Storage Interface")
         );
-        return std::nullopt;
-    }
-    Value::Map out;
-    const auto take = [&](const char* from, const char* to) {
-        if (const std::string value = field(given, from); !value.empty()) {
-            out.insert_or_assign(to, value);
-        }
-    };
-    take("id", "ID");
-    take("namespace", "Namespace");
-    take("name", "Name");
-    take("plugin_id", "PluginID");
-    take("node_id", "NodeID");
-    take("node_pool", "NodePool");
-    take("host_path", "HostPath");
-    if (const std::string id = context.text("id"); !id.empty()) {
-        out.insert_or_assign("ID", id);
-    }
-    for (const auto& [from, to] :
-         {std::pair("capacity_min", "RequestedCapacityMinBytes"),
-          std::pair("capacity_max", "RequestedCapacityMaxBytes"),
-          std::pair("capacity", "CapacityBytes")}) {
-        if (const std::string value = field(given, from); !value.empty()) {
-            const auto bytes = read_size(value);
-            if (!bytes) {
-                context.fail("Error: {}: {}", from, bytes.error().message);
-                return std::nullopt;
-            }
-            out.insert_or_assign(to, *bytes);
+        if (host) {
+            show_host_volumes(context, found);
+        } else {
+            show_csi_volumes(context, found);
         }
     }
-    const auto each = [&](const char* block, auto act) {
-        const auto at = given.find(block);
-        if (at != given.end() && at->second.as_list() != nullptr) {
-            for (const Value& item : *at->second.as_list()) {
-                act(*item.as_map());
-            }
-        } else if (at != given.end() && at->second.as_map() != nullptr) {
-            act(*at->second.as_map());
-        }
-    };
-    Value::List capabilities;
-    each("capability", [&](const Value::Map& map) {
-        capabilities.push_back(Value(Value::Map{
-            {"AccessMode", field(map, "access_mode")},
-            {"AttachmentMode", field(map, "attachment_mode")}
-        }));
-    });
-    out.insert_or_assign("RequestedCapabilities", std::move(capabilities));
-    Value::List constraints;
-    each("constraint", [&](const Value::Map& map) {
-        const std::string operand = field(map, "operator");
-        constraints.push_back(Value(Value::Map{
-            {"LTarget", field(map, "attribute")},
-            {"RTarget", field(map, "value")},
-            {"Operand", operand.empty() ? "=" : operand}
-        }));
-    });
-    out.insert_or_assign("Constraints", std::move(constraints));
-    Value::Map parameters;
-    each("parameters", [&](const Value::Map& map) {
-        for (const auto& [key, value] : map) {
-            parameters.insert_or_assign(key, Doc(value).text());
-        }
-    });
-    out.insert_or_assign("Parameters", std::move(parameters));
-    return Value(Value::Map{{"Volume", Value(std::move(out))}});
-}
-
-int make(Context& context, const char* verb, const char* done) {
-    Api* api = context.api();
-    if (api == nullptr) {
-        return 1;
+    if (context.wants_object()) {
+        return context.print_object(both);
     }
-    const auto body = read_volume(context);
-    if (!body) {
-        return 1;
-    }
-    const auto answer = api->put(api_path({"volume", "host", verb}), {}, *body);
-    if (!answer) {
-        return context.fail(
-            "Error {} volume: {}",
-            verb == std::string_view("create") ? "creating" : "registering",
-            answer.error().message
-        );
-    }
-    const Doc volume = Doc(*answer)["Volume"];
-    context.line("{} host volume {} with ID {}", done, volume["Name"].text(), volume["ID"].text());
-    if (volume["State"].text() != "ready") {
-        context.line("Its state is {}", volume["State"].text());
+    if (!any) {
+        context.line("No volumes");
     }
     return 0;
 }
 
-int run_create(Context& context) {
-    return make(context, "create", "Created");
-}
-int run_register(Context& context) {
-    return make(context, "register", "Registered");
-}
-
-int run_delete(Context& context) {
-    Api* api = context.api();
-    if (api == nullptr) {
-        return 1;
-    }
-    const std::string id = context.argument(0);
-    if (context.text("type") == "csi") {
-        return context.fail(
-            "Error deleting volume: CSI volumes are not known here; for a host volume say -type "
-            "host"
-        );
-    }
-    const auto list = api->get(api_path({"volumes"}), {{"type", "host"}, {"prefix", id}});
-    if (!list) {
-        return context.fail("Error deleting volume: {}", list.error().message);
-    }
-    const auto found = Doc(*list).list();
-    if (found.size() != 1) {
-        return context.fail(
-            found.empty() ? "No volumes with prefix or ID \"{}\" found"
-                          : "Prefix \"{}\" matched more than one volume",
-            id
-        );
-    }
-    const std::string whole = Doc(found[0])["ID"].text();
-    const auto answer = api->remove(
-        api_path({"volume", "host", whole}), {{"force", context.on("force") ? "true" : "false"}}
-    );
+/// The volume of one kind whose id begins so; more than one is shown and refused.
+std::optional<Value> find_volume(
+    Context& context, Api& api, const char* kind, const std::string& typed, bool& several
+) {
+    const auto answer = api.get(api_path({"volumes"}), {{"type", kind}, {"prefix", typed}});
     if (!answer) {
-        return context.fail("Error deleting volume: {}", answer.error().message);
+        return std::nullopt;
     }
-    context.line("Successfully deleted volume \"{}\"!", whole);
-    return 0;
+    const Value::List& found = Doc(*answer).list();
+    for (const Value& item : found) {
+        if (Doc(item)["ID"].text() == typed) {
+            return item;
+        }
+    }
+    if (found.size() > 1) {
+        several = true;
+        if (std::string_view(kind) == "host") {
+            show_host_volumes(context, found);
+        } else {
+            show_csi_volumes(context, found);
+        }
+    }
+    return found.size() == 1 ? std::optional(found.front()) : std::nullopt;
 }
 
-int run_status(Context& context) {
+int show_volume(Context& context) {
     Api* api = context.api();
     if (api == nullptr) {
         return 1;
     }
-    const std::string id = context.argument(0);
-    const auto list = api->get(
-        api_path({"volumes"}),
-        {{"type", "host"},
-         {"prefix", id},
-         {"node_id", context.text("node")},
-         {"node_pool", context.text("node-pool")}}
-    );
-    if (!list) {
-        return context.fail("Error querying volumes: {}", list.error().message);
+    const std::string typed = context.argument(0);
+    if (typed.empty()) {
+        return list_volumes(context, *api);
     }
-    const auto found = Doc(*list).list();
-    if (id.empty()) {
+    const std::string type = context.text("type");
+    bool several = false;
+    for (const char* kind : {"host", "csi"}) {
+        if (!type.empty() && type != kind) {
+            continue;
+        }
+        const auto stub = find_volume(context, *api, kind, typed, several);
+        if (!stub) {
+            continue;
+        }
+        const std::string id = Doc(*stub)["ID"].text();
+        const auto answer = api->get(
+            api_path({"volume", kind, id}), {{"namespace", Doc(*stub)["Namespace"].text()}}
+        );
+        if (!answer) {
+            return context.fail("Error querying volume: {}", answer.error().message);
+        }
         if (context.wants_object()) {
-            return context.print_object(*list);
+            return context.print_object(*answer);
         }
-        if (found.empty()) {
-            context.line("No dynamic host volumes");
-            return 0;
+        const Doc one(*answer);
+        if (std::string_view(kind) == "host") {
+            context.ui().line(key_values({
+                {"ID", one["ID"].text()},
+                {"Name", one["Name"].text()},
+                {"Namespace", one["Namespace"].text()},
+                {"Plugin ID", one["PluginID"].text()},
+                {"Node ID", one["NodeID"].text()},
+                {"Node Pool", one["NodePool"].text()},
+                {"Capacity", binary_size(static_cast<std::uint64_t>(one["CapacityBytes"].integer()))
+                },
+                {"State", one["State"].text()},
+                {"Host Path", one["HostPath"].text()},
+            }));
+        } else {
+            context.ui().line(key_values({
+                {"ID", one["ID"].text()},
+                {"Name", one["Name"].text()},
+                {"Namespace", one["Namespace"].text()},
+                {"External ID", one["ExternalID"].text()},
+                {"Plugin ID", one["PluginID"].text()},
+                {"Provider", one["Provider"].text()},
+                {"Version", one["ProviderVersion"].text()},
+                {"Capacity", binary_size(static_cast<std::uint64_t>(one["Capacity"].integer()))},
+                {"Schedulable", one["Schedulable"].flag() ? "true" : "false"},
+                {"Controllers Healthy", ratio(one, "Controllers")},
+                {"Nodes Healthy", ratio(one, "Nodes")},
+                {"Access Mode", one["AccessMode"].text()},
+                {"Attachment Mode", one["AttachmentMode"].text()},
+            }));
         }
-        std::vector<Row> rows{
-            {"ID", "Name", "Namespace", "Plugin ID", "Node ID", "Node Pool", "State"}
-        };
-        for (const Value& item : found) {
-            const Doc volume(item);
-            rows.push_back(
-                {short_id(volume["ID"].text(), context.id_length()),
-                 volume["Name"].text(),
-                 volume["Namespace"].text(),
-                 volume["PluginID"].text(),
-                 short_id(volume["NodeID"].text(), context.id_length()),
-                 volume["NodePool"].text(),
-                 volume["State"].text()}
-            );
-        }
-        context.ui().section("Dynamic Host Volumes");
-        context.ui().line(table(rows));
+        context.ui().section("Allocations");
+        const Value::List& allocs = one["Allocations"].list();
+        context.ui().line(
+            allocs.empty() ? std::string("No allocations placed") : allocation_table(context, allocs)
+        );
         return 0;
     }
-    if (found.size() != 1) {
+    return several ? context.fail("Prefix \"{}\" matched multiple volumes", typed)
+                   : context.fail("No volume(s) with prefix or ID \"{}\" found", typed);
+}
+
+std::string kind_of(const Context& context) {
+    return context.text("type").empty() ? "csi" : context.text("type");
+}
+
+Headers secrets_header(const Context& context) {
+    std::string joined;
+    for (const std::string& secret : context.flags().list("secret")) {
+        joined += (joined.empty() ? "" : ",") + secret;
+    }
+    return joined.empty() ? Headers{} : Headers{{"X-Nomad-CSI-Secrets", joined}};
+}
+
+int remove(Context& context, const std::string& path, Query query, const std::string& done) {
+    Api* api = context.api();
+    if (api == nullptr) {
+        return 1;
+    }
+    const auto reply =
+        api->exchange("DELETE", path, std::move(query), {}, secrets_header(context));
+    if (!reply) {
+        return context.fail("Error deleting volume: {}", reply.error().message);
+    }
+    if (reply->status != 200) {
         return context.fail(
-            found.empty() ? "No volumes with prefix or ID \"{}\" found"
-                          : "Prefix \"{}\" matched more than one volume",
-            id
+            "Error deleting volume: Unexpected response code: {} ({})", reply->status, reply->body
         );
     }
-    const auto answer = api->get(api_path({"volume", "host", Doc(found[0])["ID"].text()}));
+    context.ui().line(done);
+    return 0;
+}
+
+int delete_volume(Context& context) {
+    const std::string id = context.argument(0);
+    Query query;
+    if (context.on("force")) {
+        query.emplace_back("force", "true");
+    }
+    const std::string path = kind_of(context) == "host"
+                                 ? api_path({"volume", "host", id})
+                                 : api_path({"volume", "csi", id, "delete"});
+    return remove(context, path, query, fmt::format("Successfully deleted volume \"{}\"!", id));
+}
+
+int deregister_volume(Context& context) {
+    const std::string id = context.argument(0);
+    Query query;
+    if (context.on("force")) {
+        query.emplace_back("force", "true");
+    }
+    return remove(
+        context,
+        api_path({"volume", "csi", id}),
+        query,
+        fmt::format("Successfully deregistered volume \"{}\"!", id)
+    );
+}
+
+int detach_volume(Context& context) {
+    Api* api = context.api();
+    if (api == nullptr) {
+        return 1;
+    }
+    const auto node = find_by_id(context, *api, IdNoun::Node, context.argument(1));
+    if (!node) {
+        return 1;
+    }
+    return remove(
+        context,
+        api_path({"volume", "csi", context.argument(0), "detach"}),
+        {{"node", Doc(*node)["ID"].text()}},
+        fmt::format("Successfully detached volume \"{}\"!", context.argument(0))
+    );
+}
+
+int list_claims(Context& context) {
+    Api* api = context.api();
+    if (api == nullptr) {
+        return 1;
+    }
+    Query query;
+    for (const auto& [flag, name] :
+         {std::pair("job", "job_id"),
+          std::pair("group", "task_group"),
+          std::pair("volume-name", "volume_name")}) {
+        if (!context.text(flag).empty()) {
+            query.emplace_back(name, context.text(flag));
+        }
+    }
+    if (!context.argument(0).empty()) {
+        query.emplace_back("prefix", context.argument(0));
+    }
+    const auto answer = api->get(api_path({"volumes", "claims"}), query);
     if (!answer) {
-        return context.fail("Error querying volume: {}", answer.error().message);
+        return context.fail("Error querying task group host volume claims: {}", answer.error().message);
     }
     if (context.wants_object()) {
         return context.print_object(*answer);
     }
-    const Doc volume(*answer);
-    context.ui().line(key_values({
-        {"ID", volume["ID"].text()},
-        {"Name", volume["Name"].text()},
-        {"Namespace", volume["Namespace"].text()},
-        {"Plugin ID", volume["PluginID"].text()},
-        {"Node ID", volume["NodeID"].text()},
-        {"Node Pool", volume["NodePool"].text()},
-        {"Capacity", fmt::format("{} B", volume["CapacityBytes"].integer())},
-        {"State", volume["State"].text()},
-        {"Host Path", volume["HostPath"].text()},
-    }));
-    return 0;
-}
-
-int run_init(Context& context) {
-    const std::string name = context.argument(0).empty() ? "volume.hcl" : context.argument(0);
-    if (context.text("type") == "csi") {
-        return context.fail(
-            "Error: CSI volumes are not known here; for a host volume say -type host"
+    if (Doc(*answer).list().empty()) {
+        context.line("No task group host volume claims found");
+        return 0;
+    }
+    std::vector<Row> rows{{"ID", "Namespace", "Job ID", "Volume ID", "Volume Name"}};
+    for (const Value& item : Doc(*answer).list()) {
+        const Doc one(item);
+        rows.push_back(
+            {short_id(one["ID"].text(), context.id_length()),
+             one["Namespace"].text(),
+             one["JobID"].text(),
+             short_id(one["VolumeID"].text(), context.id_length()),
+             one["VolumeName"].text()}
         );
     }
-    if (context.env().file_exists(name)) {
-        return context.fail("Volume specification \"{}\" already exists", name);
-    }
-    const auto written = context.env().write_file(name, std::string(kExample));
-    if (!written) {
-        return context.fail("Failed to write \"{}\": {}", name, written.error().message);
-    }
-    context.line("Example volume specification written to {}", name);
+    context.ui().line(table(rows));
     return 0;
 }
 
-ArgumentRule one(const char* words) {
-    return {.least = 1, .most = 1, .words = words};
+int delete_claim(Context& context) {
+    const std::string id = context.argument(0);
+    if (!context.on("y") && context.env().in_is_terminal &&
+        !context.confirm(fmt::format("Are you sure you want to delete claim \"{}\"?", id))) {
+        context.line("Cancelling claim deletion");
+        return 0;
+    }
+    return remove(
+        context,
+        api_path({"volumes", "claim", id}),
+        {},
+        fmt::format("Task group host volume claim {} successfully deleted", id)
+    );
+}
+
+int show_plugins(Context& context) {
+    if (!context.text("type").empty() && context.text("type") != "csi") {
+        return context.usage_error(
+            fmt::format("Unsupported plugin type: {}", context.text("type"))
+        );
+    }
+    Api* api = context.api();
+    if (api == nullptr) {
+        return 1;
+    }
+    const std::string id = context.argument(0);
+    if (!id.empty()) {
+        const auto answer = api->get(api_path({"plugin", "csi", id}));
+        if (!answer) {
+            return context.fail("Error querying plugin: {}", answer.error().message);
+        }
+        if (context.wants_object()) {
+            return context.print_object(*answer);
+        }
+        const Doc one(*answer);
+        context.ui().line(key_values({
+            {"ID", one["ID"].text()},
+            {"Provider", one["Provider"].text()},
+            {"Version", one["Version"].text()},
+            {"Controllers Healthy/Expected", ratio(one, "Controllers")},
+            {"Nodes Healthy/Expected", ratio(one, "Nodes")},
+        }));
+        if (!context.on("short")) {
+            context.ui().section("Allocations");
+            const Value::List& allocs = one["Allocations"].list();
+            context.ui().line(
+                allocs.empty() ? std::string("No allocations placed")
+                               : allocation_table(context, allocs)
+            );
+        }
+        return 0;
+    }
+    const auto answer = api->get(api_path({"plugins"}), {{"type", "csi"}});
+    if (!answer) {
+        return context.fail("Error querying CSI plugins: {}", answer.error().message);
+    }
+    if (context.wants_object()) {
+        return context.print_object(*answer);
+    }
+    context.line("{}", context.ui().bold("Container Storage Interface"));
+    if (Doc(*answer).list().empty()) {
+        context.line("No CSI plugins");
+        return 0;
+    }
+    std::vector<Row> rows{
+        {"ID", "Provider", "Controllers Healthy/Expected", "Nodes Healthy/Expected"}
+    };
+    for (const Value& item : Doc(*answer).list()) {
+        const Doc one(item);
+        rows.push_back(
+            {one["ID"].text(), one["Provider"].text(), ratio(one, "Controllers"), ratio(one, "Nodes")}
+        );
+    }
+    context.ui().line(table(rows));
+    return 0;
+}
+
+/// The page's address for a noun, as text: nothing is opened without a desktop.
+int show_ui(Context& context) {
+    Api* api = context.api();
+    if (api == nullptr) {
+        return 1;
+    }
+    std::string url = api->settings().address + "/ui/";
+    if (const std::string typed = context.argument(0); !typed.empty()) {
+        const auto answer = api->post(
+            api_path({"search"}), {}, Value::Map{{"Prefix", typed}, {"Context", "all"}}
+        );
+        if (!answer) {
+            return context.fail("Error querying search with id: {}", answer.error().message);
+        }
+        std::string place;
+        for (const auto& [kind, page] :
+             {std::pair("jobs", "jobs"),
+              std::pair("allocs", "allocations"),
+              std::pair("nodes", "clients")}) {
+            for (const Value& match : Doc(*answer)["Matches"][kind].list()) {
+                if (place.empty()) {
+                    place = fmt::format("{}/{}", page, percent_encode(Doc(match).text()));
+                }
+            }
+        }
+        if (place.empty()) {
+            return context.fail("Unable to resolve ID: {}", typed);
+        }
+        url += place;
+    }
+    context.line("URL for web UI: {}", url);
+    return 0;
+}
+
+FlagSpec text_flag(const char* name, const char* help, const char* fallback = "") {
+    return {.name = name, .kind = FlagKind::Text, .help = help, .fallback = fallback};
+}
+FlagSpec bool_flag(const char* name, const char* help) {
+    return {.name = name, .kind = FlagKind::Bool, .help = help};
 }
 
 }  // namespace
 
-Command volume_create_command() {
-    return {
-        .path = "volume create",
-        .usage = "[options] <input>",
-        .synopsis = "Create a volume",
-        .help =
-            "Creates a dynamic host volume from a file (or - for standard input) and waits until "
-            "it is there.",
-        .flags =
-            {
-                {.name = "detach",
-                 .kind = FlagKind::Bool,
-                 .help = "Do not wait; here it is there when the command ends."},
-                {.name = "verbose", .kind = FlagKind::Bool, .help = "Whole ids."},
-                {.name = "policy-override",
-                 .kind = FlagKind::Bool,
-                 .help = "Override soft policies."},
-                {.name = "id", .kind = FlagKind::Text, .help = "Update the volume of this id."},
-            },
-        .arguments = one("one argument: <input>"),
-        .run = run_create,
+std::vector<Command> volume_commands() {
+    const FlagSpec secret{
+        .name = "secret", .kind = FlagKind::List, .help = "A secret for the plugin: key=value."
     };
-}
-
-Command volume_register_command() {
-    return {
-        .path = "volume register",
-        .usage = "[options] <input>",
-        .synopsis = "Register a volume that exists",
-        .help = "Makes a directory that is on a node already a host volume.",
-        .flags =
-            {
-                {.name = "policy-override",
-                 .kind = FlagKind::Bool,
-                 .help = "Override soft policies."},
-                {.name = "id", .kind = FlagKind::Text, .help = "Update the volume of this id."},
-            },
-        .arguments = one("one argument: <input>"),
-        .run = run_register,
-    };
-}
-
-Command volume_delete_command() {
-    return {
+    const ArgumentRule one{.least = 1, .most = 1, .words = "one argument: <vol id>"};
+    std::vector<Command> out;
+    out.push_back({
+        .path = "volume status",
+        .usage = "[options] [<id>]",
+        .synopsis = "List volumes or show one",
+        .help = "Lists volumes, or shows the one whose id begins so.\n\n"
+                "Examples:\n\n  $ nomad-lite volume status -type host\n"
+                "  $ nomad-lite volume status 5a1c",
+        .flags = object_flags() +
+                 std::vector<FlagSpec>{
+                     text_flag("type", "host or csi; both unless given."),
+                     text_flag("node", "Host volumes of this node."),
+                     text_flag("node-pool", "Host volumes of this pool."),
+                     bool_flag("short", "Only the volume."),
+                     bool_flag("verbose", "Show whole ids."),
+                 },
+        .arguments = {.least = 0, .most = 1, .words = "either no arguments or one: <id>"},
+        .run = show_volume,
+    });
+    out.push_back({
         .path = "volume delete",
         .usage = "[options] <vol id>",
-        .synopsis = "Delete a volume and what is in it",
-        .help = "Deletes a host volume; what its plugin made is removed from the node.",
+        .synopsis = "Delete a volume and what it holds",
+        .help = "Deletes a volume. What it holds is gone.\n\n"
+                "Example:\n\n  $ nomad-lite volume delete -type host 5a1c",
         .flags =
-            {
-                {.name = "type", .kind = FlagKind::Text, .help = "host or csi."},
-                {.name = "force",
-                 .kind = FlagKind::Bool,
-                 .help = "Forget it even if its node cannot remove it."},
-                {.name = "secret", .kind = FlagKind::Text, .help = "For CSI volumes."},
-            },
-        .arguments = one("one argument: <vol id>"),
-        .run = run_delete,
-    };
-}
-
-Command volume_status_command() {
-    return {
-        .path = "volume status",
-        .usage = "[options] [id]",
-        .synopsis = "List volumes or show one",
-        .help = "Lists dynamic host volumes, or shows one.",
+            {text_flag("type", "host or csi.", "csi"),
+             bool_flag("force", "Even if its node is lost."),
+             secret},
+        .arguments = one,
+        .run = delete_volume,
+    });
+    out.push_back({
+        .path = "volume deregister",
+        .usage = "[options] <id>",
+        .synopsis = "Forget a CSI volume",
+        .help = "Forgets a CSI volume without deleting it.\n\n"
+                "Example:\n\n  $ nomad-lite volume deregister database",
+        .flags = {bool_flag("force", "Even if it is claimed."), secret},
+        .arguments = one,
+        .run = deregister_volume,
+    });
+    out.push_back({
+        .path = "volume detach",
+        .usage = "[options] <vol id> <node id>",
+        .synopsis = "Detach a CSI volume from a node",
+        .help = "Detaches a CSI volume from a node that does not use it any more.\n\n"
+                "Example:\n\n  $ nomad-lite volume detach database 46f1",
+        .flags = {secret},
+        .arguments = {.least = 2, .most = 2, .words = "two arguments: <vol id> <node id>"},
+        .run = detach_volume,
+    });
+    out.push_back({
+        .path = "volume claim list",
+        .usage = "[options] [<claim id>]",
+        .synopsis = "List claims to sticky host volumes",
+        .help = "Lists which groups hold on to which host volumes.\n\n"
+                "Example:\n\n  $ nomad-lite volume claim list -job db",
+        .flags = object_flags() +
+                 std::vector<FlagSpec>{
+                     text_flag("job", "Of this job."),
+                     text_flag("group", "Of this group."),
+                     text_flag("volume-name", "To this volume."),
+                     bool_flag("verbose", "Show whole ids."),
+                 },
+        .arguments = {.least = 0, .most = 1, .words = "either no arguments or one: <claim id>"},
+        .run = list_claims,
+    });
+    out.push_back({
+        .path = "volume claim delete",
+        .usage = "[options] <id>",
+        .synopsis = "Let go of a host volume",
+        .help = "Deletes a claim; the group may be placed elsewhere then.\n\n"
+                "Example:\n\n  $ nomad-lite volume claim delete 5a1c",
+        .flags = {bool_flag("y", "Do not ask."), secret},
+        .arguments = {.least = 1, .most = 1, .words = "one argument: <id>"},
+        .run = delete_claim,
+    });
+    out.push_back({
+        .path = "plugin status",
+        .usage = "[options] [<plugin>]",
+        .synopsis = "List CSI plugins or show one",
+        .help = "Lists CSI plugins, or shows one.\n\n"
+                "Example:\n\n  $ nomad-lite plugin status ebs",
+        .flags = object_flags() +
+                 std::vector<FlagSpec>{
+                     text_flag("type", "csi."),
+                     bool_flag("short", "Without allocations."),
+                     bool_flag("verbose", "Show whole ids."),
+                 },
+        .arguments = {.least = 0, .most = 1, .words = "either no arguments or one: <plugin>"},
+        .run = show_plugins,
+    });
+    out.push_back({
+        .path = "ui",
+        .usage = "[options] [<identifier>]",
+        .synopsis = "Show the page's address",
+        .help = "Shows the address of the page, or of a job, allocation or node on it.\n\n"
+                "Example:\n\n  $ nomad-lite ui web",
         .flags =
-            object_flags() +
-            std::vector<FlagSpec>{
-                {.name = "type", .kind = FlagKind::Text, .help = "host or csi."},
-                {.name = "short", .kind = FlagKind::Bool, .help = "Less."},
-                {.name = "verbose", .kind = FlagKind::Bool, .help = "Whole ids."},
-                {.name = "node", .kind = FlagKind::Text, .help = "Of this node only."},
-                {.name = "node-pool", .kind = FlagKind::Text, .help = "Of this node pool only."},
-            },
-        .arguments = {.least = 0, .most = 1, .words = "at most one argument: [id]"},
-        .run = run_status,
-    };
-}
-
-Command volume_init_command() {
-    return {
-        .path = "volume init",
-        .usage = "[options] [filename]",
-        .synopsis = "Write an example volume specification",
-        .help = "Writes an example, volume.hcl unless another name is given.",
-        .flags =
-            {
-                {.name = "type", .kind = FlagKind::Text, .help = "host or csi."},
-                {.name = "json", .kind = FlagKind::Bool, .help = "JSON instead of HCL."},
-            },
-        .arguments = {.least = 0, .most = 1, .words = "at most one argument: [filename]"},
-        .run = run_init,
-    };
+            {bool_flag("authenticate", "Accepted; the page asks for a token itself."),
+             bool_flag("show-url", "Accepted; the address is always shown.")},
+        .arguments = {.least = 0, .most = 1, .words = "either no arguments or one: <identifier>"},
+        .run = show_ui,
+    });
+    return out;
 }
 
 }  // namespace nl::cli
