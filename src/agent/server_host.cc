@@ -913,6 +913,10 @@ void ServerHost::server_call(api::WaitServer call, std::function<void(api::Serve
             done({.result = locks_.renew(r.namespace_, r.path, r.lock_id, io::now())});
             tend_locks();
         });
+    } else if (std::holds_alternative<api::SaveSnapshot>(call.call)) {
+        save_snapshot(std::move(done));
+    } else if (const auto* restore = std::get_if<api::RestoreSnapshot>(&call.call)) {
+        restore_snapshot(restore->archive, std::move(done));
     } else if (std::holds_alternative<api::DrainServer>(call.call)) {
         draining_ = true;
         if (leader().self && replica_->membership().voters() > 1) {

@@ -176,6 +176,10 @@ private:
         const io::InboundCall& call, const std::shared_ptr<io::Responder>& responder
     );
 
+    // snapshot_files.cc
+    void save_snapshot(std::function<void(api::ServerAnswered)> done);
+    void restore_snapshot(const Bytes& archive, std::function<void(api::ServerAnswered)> done);
+
     // server_propose.cc
     static constexpr const char* kProposeMethod = "propose";
     struct Request;

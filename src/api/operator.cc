@@ -115,6 +115,44 @@ Outcome transfer(const Request& request, const PathValues&, const Context& conte
     );
 }
 
+// ---- snapshots
+
+Outcome save_snapshot(const Request&, const PathValues&, const Context&) {
+    return ask_servers(
+        {SaveSnapshot{}},
+        [](const Context& context, ServerAnswered answered) -> Outcome {
+            if (!answered.result) {
+                return text_response(500, answered.result.error().message);
+            }
+            Response response{200, {}, std::move(answered.bytes)};
+            response.headers.push_back({"Content-Type", "application/x-gzip"});
+            response.headers.push_back({"Digest", std::move(answered.text)});
+            response.headers.push_back(
+                {"X-Nomad-Index", fmt::format("{}", context.state.index())}
+            );
+            return response;
+        }
+    );
+}
+
+Outcome restore_snapshot(const Request& request, const PathValues&, const Context&) {
+    if (request.body.empty()) {
+        return text_response(400, "the body must be a snapshot file");
+    }
+    return ask_servers(
+        {RestoreSnapshot{request.body}},
+        [](const Context&, const ServerAnswered& answered) -> Outcome {
+            if (!answered.result) {
+                const ErrorCode code = answered.result.error().code;
+                const bool theirs =
+                    code == ErrorCode::InvalidArgument || code == ErrorCode::Corruption;
+                return text_response(theirs ? 400 : 500, answered.result.error().message);
+            }
+            return write_response("{}", answered.index);
+        }
+    );
+}
+
 // ---- scheduler
 
 Outcome get_scheduler(const Request& request, const PathValues&, const Context& context) {
@@ -284,6 +322,20 @@ constexpr Route kRoutes[] = {
      "id address",
      "Hand leadership over.",
      transfer},
+    {kGet,
+     "/v1/operator/snapshot",
+     Where::Server,
+     "management",
+     "",
+     "The whole state as a file.",
+     save_snapshot},
+    {kPut,
+     "/v1/operator/snapshot",
+     Where::Leader,
+     "management",
+     "",
+     "Replace the whole state by a saved one.",
+     restore_snapshot},
     {kGet,
      "/v1/operator/scheduler/configuration",
      Where::Server,

@@ -115,6 +115,12 @@ struct ReadLog {
     Index first;
     std::uint64_t count = 0;
 };
+/// The whole state as a file (docs/formats/snapshot_archive.md).
+struct SaveSnapshot {};
+/// Such a file replaces the whole state. Errors: InvalidArgument, Corruption, TooLarge.
+struct RestoreSnapshot {
+    Bytes archive;
+};
 /// The seed's drain: finish what runs here, take nothing new, hand over leadership.
 struct DrainServer {};
 /// The content of the file that allows the ACL bootstrap once more.
@@ -145,6 +151,8 @@ struct WaitServer {
         CollectGarbage,
         ReconcileSummaries,
         ReadLog,
+        SaveSnapshot,
+        RestoreSnapshot,
         DrainServer,
         ReloadAgent,
         SetServers,
@@ -169,11 +177,12 @@ struct ServerAnswered {
     ServerId leader;
     /// ReadLog.
     std::vector<LogLine> log;
-    /// ReadProfile.
+    /// ReadProfile. SaveSnapshot: the file.
     Bytes bytes;
-    /// ReadBootstrapReset: the file's text, "" without one. RotateRootKey: the key's id.
+    /// ReadBootstrapReset: the file's text, "" without one. RotateRootKey: the key's id. SaveSnapshot: what
+    /// the file's Digest header says.
     std::string text;
-    /// RotateRootKey.
+    /// RotateRootKey. RestoreSnapshot: the index from which the restored state counts.
     Index index;
     /// GossipKeyring: every key, the primary first.
     std::vector<std::string> keys;
