@@ -38,18 +38,16 @@ void try_expression(const ExprPtr& e, Diagnostics& diagnostics) {
     const Scope scope = scope_of_names();
     FunctionEnvironment environment{
         .now = WallTime{1'600'000'000'000'000'000},
-        .entropy = [](std::span<std::uint8_t> out) {
-            for (std::uint8_t& byte : out) {
-                byte = 7;
+        .entropy =
+            [](std::span<std::uint8_t> out) {
+                for (std::uint8_t& byte : out) {
+                    byte = 7;
+                }
             }
-        }
     };
     const Value value = evaluate(
         *e,
-        {.scope = &scope,
-         .functions = &kFunctions,
-         .environment = &environment,
-         .steps = &steps},
+        {.scope = &scope, .functions = &kFunctions, .environment = &environment, .steps = &steps},
         diagnostics
     );
     // Whatever a value is, it can be shown and compared.
