@@ -144,9 +144,8 @@ Constraint version_at_least(std::string attribute, std::string_view version) {
 }
 
 std::string versioned(std::string_view product, const std::string& cluster) {
-    return cluster.empty() || cluster == "default"
-               ? fmt::format("{}.version", product)
-               : fmt::format("{}.{}.version", product, cluster);
+    return cluster.empty() || cluster == "default" ? fmt::format("{}.version", product)
+                                                   : fmt::format("{}.{}.version", product, cluster);
 }
 
 void imply_vault(TaskGroup& group) {
@@ -240,9 +239,7 @@ void imply_services(TaskGroup& group) {
         for (const Service& s : services) {
             if (s.provider == "consul") {
                 imply(
-                    to,
-                    Match::Attribute,
-                    version_at_least(versioned("consul", s.cluster), "1.8.0")
+                    to, Match::Attribute, version_at_least(versioned("consul", s.cluster), "1.8.0")
                 );
             }
         }

@@ -85,7 +85,7 @@ template <class T>
 std::string kind_of(const T* before, const T* after) {
     const bool same = before != nullptr && after != nullptr && content(*before) == content(*after);
     return std::string(
-        before == nullptr ? kAdded
+        before == nullptr  ? kAdded
         : after == nullptr ? kDeleted
         : same             ? kNone
                            : kEdited
@@ -121,10 +121,9 @@ Objects actions(
 ) {
     return by_place<model::Action>(
         {.name = "Action",
-         .parts =
-             [context](const model::Action& old, const model::Action& now, Objects& out) {
-                 add(text_set("Args", old.args, now.args, context), out);
-             },
+         .parts = [context](
+                      const model::Action& old, const model::Action& now, Objects& out
+                  ) { add(text_set("Args", old.args, now.args, context), out); },
          .context = context},
         before,
         after
@@ -155,10 +154,8 @@ model::TaskDiff task_diff(
             {.name = "Artifact", .context = context},
             old.artifacts,
             now.artifacts,
-            [](const model::TaskArtifact& a,
-               std::size_t,
-               const model::TaskArtifact& b,
-               std::size_t) { return a.relative_dest == b.relative_dest ? 1 : 0; }
+            [](const model::TaskArtifact& a, std::size_t, const model::TaskArtifact& b, std::size_t
+            ) { return a.relative_dest == b.relative_dest ? 1 : 0; }
         ),
         to);
     add(services(old.services, now.services, context), to);
@@ -228,8 +225,8 @@ model::TaskGroupDiff group_diff(
     add(plain("Update", old.update, now.update, context, {"Stagger"}), to);
     add(object<model::DisconnectStrategy>(
             {.name = "Disconnect",
-             .texts =
-                 [](const model::DisconnectStrategy& d) { return texts_of(d, {}, Absent::Shown); },
+             .texts = [](const model::DisconnectStrategy& d
+                      ) { return texts_of(d, {}, Absent::Shown); },
              .context = context},
             old.disconnect,
             now.disconnect
@@ -326,10 +323,8 @@ std::optional<ObjectDiff> ui(const Job& old, const Job& now, DiffContext context
     return object(
         Form<JobUIConfig>{
             .name = "UI",
-            .parts =
-                [&](const JobUIConfig& a, const JobUIConfig& b, Objects& out) {
-                    add(by_place(link, a.links, b.links), out);
-                },
+            .parts = [&](const JobUIConfig& a, const JobUIConfig& b, Objects& out
+                     ) { add(by_place(link, a.links, b.links), out); },
             .context = context
         },
         old.ui,
@@ -422,10 +417,10 @@ model::JobDiff diff(const Job* before, const Job* after, DiffContext context) {
     add(parameterized(old, now, context), to);
     add(multiregion(old, now, context), to);
     add(ui(old, now, context), to);
-    out.type = before == nullptr                                     ? kAdded
-               : after == nullptr                                    ? kDeleted
+    out.type = before == nullptr                                   ? kAdded
+               : after == nullptr                                  ? kDeleted
                : changed(out.fields, out.objects, out.task_groups) ? kEdited
-                                                                     : kNone;
+                                                                   : kNone;
     return out;
 }
 

@@ -13,9 +13,7 @@ Objects constraints(
     const std::vector<model::Constraint>& after,
     DiffContext context
 ) {
-    return by_content<model::Constraint>(
-        {.name = "Constraint", .context = context}, before, after
-    );
+    return by_content<model::Constraint>({.name = "Constraint", .context = context}, before, after);
 }
 
 Objects affinities(
@@ -105,10 +103,8 @@ Objects networks(
     using model::NetworkResource;
     return by_content<NetworkResource>(
         {.name = "Network",
-         .texts =
-             [](const NetworkResource& n) {
-                 return texts_of(n, {"Device", "CIDR", "IP", "MBits"});
-             },
+         .texts = [](const NetworkResource& n
+                  ) { return texts_of(n, {"Device", "CIDR", "IP", "MBits"}); },
          .parts =
              [context](const NetworkResource& old, const NetworkResource& now, Objects& out) {
                  add(ports("Static Port", old.reserved_ports, now.reserved_ports, context, false),
@@ -210,9 +206,7 @@ Objects volume_mounts(
     const std::vector<model::VolumeMount>& after,
     DiffContext context
 ) {
-    return by_place<model::VolumeMount>(
-        {.name = "VolumeMount", .context = context}, before, after
-    );
+    return by_place<model::VolumeMount>({.name = "VolumeMount", .context = context}, before, after);
 }
 
 Objects templates(
@@ -228,9 +222,9 @@ Objects templates(
     };
     const Form<model::ChangeScript> script{
         .name = "ChangeScript",
-        .parts =
-            [context](const model::ChangeScript& old, const model::ChangeScript& now, Objects& out
-            ) { add(text_set("Args", old.args, now.args, context), out); },
+        .parts = [context](
+                     const model::ChangeScript& old, const model::ChangeScript& now, Objects& out
+                 ) { add(text_set("Args", old.args, now.args, context), out); },
         .context = context
     };
     const auto texts = [](const Template& t) {
@@ -269,18 +263,15 @@ Objects volumes(
     using model::VolumeRequest;
     const Form<CSIMountOptions> options{
         .name = "MountOptions",
-        .parts =
-            [context](const CSIMountOptions& old, const CSIMountOptions& now, Objects& out) {
-                add(text_set("MountFlags", old.mount_flags, now.mount_flags, context), out);
-            },
+        .parts = [context](
+                     const CSIMountOptions& old, const CSIMountOptions& now, Objects& out
+                 ) { add(text_set("MountFlags", old.mount_flags, now.mount_flags, context), out); },
         .context = context
     };
     const Form<VolumeRequest> form{
         .name = "Volume",
-        .parts =
-            [&](const VolumeRequest& old, const VolumeRequest& now, Objects& out) {
-                add(object(options, old.mount_options, now.mount_options), out);
-            },
+        .parts = [&](const VolumeRequest& old, const VolumeRequest& now, Objects& out
+                 ) { add(object(options, old.mount_options, now.mount_options), out); },
         .context = context
     };
     Objects out;
@@ -318,10 +309,8 @@ std::optional<ObjectDiff> scaling(
     return object(
         Form<ScalingPolicy>{
             .name = "Scaling",
-            .texts =
-                [](const ScalingPolicy& p) {
-                    return texts_of(p, {"ID", "Type", "Target", "Namespace"});
-                },
+            .texts = [](const ScalingPolicy& p
+                     ) { return texts_of(p, {"ID", "Type", "Target", "Namespace"}); },
             .parts =
                 [](const ScalingPolicy& old, const ScalingPolicy& now, Objects& out) {
                     // Unchanged parts of a policy are no context: it can be of any size.

@@ -91,9 +91,14 @@ void compare_texts(
         const std::string_view old = value(before, name);
         const std::string_view now = value(after, name);
         if (old != now) {
-            out.push_back(
-                field(old.empty() ? kAdded : now.empty() ? kDeleted : kEdited, name, old, now)
-            );
+            out.push_back(field(
+                old.empty()   ? kAdded
+                : now.empty() ? kDeleted
+                              : kEdited,
+                name,
+                old,
+                now
+            ));
         } else if (context == DiffContext::WholeObjects) {
             out.push_back(field(kNone, name, old, now));
         }
@@ -123,9 +128,7 @@ void sort(Objects& objects) {
 }
 
 void add(Objects many, Objects& to) {
-    to.insert(
-        to.end(), std::make_move_iterator(many.begin()), std::make_move_iterator(many.end())
-    );
+    to.insert(to.end(), std::make_move_iterator(many.begin()), std::make_move_iterator(many.end()));
 }
 
 std::optional<ObjectDiff> by_fields(
@@ -170,7 +173,9 @@ std::optional<ObjectDiff> text_set(
             continue;
         }
         (here ? added : deleted) = true;
-        out.fields.push_back(here ? field(kAdded, name, "", text) : field(kDeleted, name, text, ""));
+        out.fields.push_back(
+            here ? field(kAdded, name, "", text) : field(kDeleted, name, text, "")
+        );
     }
     std::ranges::stable_sort(out.fields, [](const FieldDiff& a, const FieldDiff& b) {
         return compare(a, b) < 0;

@@ -192,9 +192,7 @@ Objects by_key(
 
 /// Matched by their place in the list.
 template <class T>
-Objects by_place(
-    const Form<T>& form, const std::vector<T>& before, const std::vector<T>& after
-) {
+Objects by_place(const Form<T>& form, const std::vector<T>& before, const std::vector<T>& after) {
     Objects out;
     for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
         add(object(
@@ -210,9 +208,7 @@ Objects by_place(
 
 /// Matched only if they are equal: items are added or deleted, never edited.
 template <class T>
-Objects by_content(
-    const Form<T>& form, const std::vector<T>& before, const std::vector<T>& after
-) {
+Objects by_content(const Form<T>& form, const std::vector<T>& before, const std::vector<T>& after) {
     const auto among = [](const T& item, const std::vector<T>& list) {
         return std::ranges::find(list, item) != list.end();
     };

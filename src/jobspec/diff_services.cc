@@ -75,12 +75,11 @@ struct ConnectForms {
         return object(
             Form<ConsulHTTPHeaderModifiers>{
                 .name = name,
-                .parts =
-                    [c = context](
-                        const ConsulHTTPHeaderModifiers& old,
-                        const ConsulHTTPHeaderModifiers& now,
-                        Objects& out
-                    ) { add(text_set("Remove", old.remove, now.remove, c), out); },
+                .parts = [c = context](
+                             const ConsulHTTPHeaderModifiers& old,
+                             const ConsulHTTPHeaderModifiers& now,
+                             Objects& out
+                         ) { add(text_set("Remove", old.remove, now.remove, c), out); },
                 .context = context
             },
             before,
@@ -123,9 +122,8 @@ struct ConnectForms {
         const Form<ConsulIngressListener> listener{
             .name = "Listener",
             .parts =
-                [&](const ConsulIngressListener& old,
-                    const ConsulIngressListener& now,
-                    Objects& out) {
+                [&](const ConsulIngressListener& old, const ConsulIngressListener& now, Objects& out
+                ) {
                     add(by_key(
                             service,
                             old.services,
@@ -271,9 +269,8 @@ struct ConnectForms {
         );
     }
 
-    std::optional<ObjectDiff> proxy(
-        const Box<ConsulProxy>& before, const Box<ConsulProxy>& after
-    ) const {
+    std::optional<ObjectDiff> proxy(const Box<ConsulProxy>& before, const Box<ConsulProxy>& after)
+        const {
         const Form<ConsulUpstream> upstream{
             .name = "ConsulUpstreams",
             .parts =

@@ -92,7 +92,8 @@ TEST(Diff, ContextShowsTheWholeObject) {
 TEST(Diff, ListsAreMatchedAsPeopleMatchThem) {
     const auto service = [](const char* name, const char* port, const char* tag) {
         return fmt::format(
-            "service {{\n name = \"{}\"\n port = \"{}\"\n provider = \"nomad\"\n tags = [\"{}\"]\n}}\n",
+            "service {{\n name = \"{}\"\n port = \"{}\"\n provider = \"nomad\"\n tags = "
+            "[\"{}\"]\n}}\n",
             name,
             port,
             tag
@@ -103,7 +104,9 @@ TEST(Diff, ListsAreMatchedAsPeopleMatchThem) {
     const auto d = diff(&a, &b, DiffContext::OnlyChanges);
     EXPECT_THAT(
         lines(d),
-        ElementsAre("g/Service.Tags.Tags Added \"\" \"z\"", "g/Service.Tags.Tags Deleted \"y\" \"\"")
+        ElementsAre(
+            "g/Service.Tags.Tags Added \"\" \"z\"", "g/Service.Tags.Tags Deleted \"y\" \"\""
+        )
     );
     ASSERT_EQ(d.task_groups[0].objects.size(), 1U);
     EXPECT_EQ(d.task_groups[0].objects[0].type, "Edited");
@@ -122,7 +125,8 @@ TEST(Diff, NetworksComeAndGoWhole) {
 }
 
 TEST(Diff, WhatNomadPassesOverIsShownWhereItChanges) {
-    const model::Job a = job(web("max_run_duration = \"1h\"", "lifecycle {\n hook = \"prestart\"\n}"));
+    const model::Job a =
+        job(web("max_run_duration = \"1h\"", "lifecycle {\n hook = \"prestart\"\n}"));
     const model::Job b = job(
         web("max_run_duration = \"2h\"\nspread {\n attribute = \"${node.class}\"\n}",
             "lifecycle {\n hook = \"poststop\"\n}")

@@ -1,10 +1,11 @@
 // Fuzz target of job files: whatever is read as a job can be filled in, checked, compared and
 // written. Listed in tests/fuzz/targets.cc.
 
+#include "jobspec/jobspec.h"
+
 #include "base/check.h"
 #include "jobspec/canonicalize.h"
 #include "jobspec/diff.h"
-#include "jobspec/jobspec.h"
 #include "jobspec/validate.h"
 #include "wire/json.h"
 

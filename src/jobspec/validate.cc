@@ -92,8 +92,7 @@ Attempts fibonacci_attempts(const model::ReschedulePolicy& p) {
     out.needed = slots.back();
     out.fit = p.interval >= out.needed;
     if (!out.fit) {
-        const auto late =
-            std::ranges::find_if(slots, [&](Duration at) { return at > p.interval; });
+        const auto late = std::ranges::find_if(slots, [&](Duration at) { return at > p.interval; });
         out.possible = late - slots.begin();
     }
     return out;
@@ -287,17 +286,14 @@ void check_disconnect(const model::DisconnectStrategy& d, const Job& job, Mistak
         out.add("Disconnect cannot be configured with both lost_after and stop_after");
     }
     if (!one_of(
-            d.reconcile,
-            {"", "best_score", "longest_running", "keep_original", "keep_replacement"}
+            d.reconcile, {"", "best_score", "longest_running", "keep_original", "keep_replacement"}
         )) {
         out.add("reconcile option is invalid: {}", d.reconcile);
     }
 }
 
 void check_scaling(const model::ScalingPolicy& s, const TaskGroup& group, Mistakes& out) {
-    const auto invalid = [&](std::string_view why) {
-        out.add("Scaling policy invalid: {}", why);
-    };
+    const auto invalid = [&](std::string_view why) { out.add("Scaling policy invalid: {}", why); };
     if (s.type.empty()) {
         invalid("missing scaling policy type");
     } else if (s.type != "horizontal") {
@@ -641,8 +637,8 @@ void check_integrations(const Job& job, const ValidateOptions& options, Mistakes
         });
     };
     for (const TaskGroup& group : job.task_groups) {
-        bool other = (group.consul && other_consul(group.consul->cluster)) ||
-                     in_services(group.services);
+        bool other =
+            (group.consul && other_consul(group.consul->cluster)) || in_services(group.services);
         for (const model::Task& task : group.tasks) {
             other = other || in_services(task.services) ||
                     (task.consul && other_consul(task.consul->cluster));
@@ -835,8 +831,7 @@ void job_warnings(const Job& job, const ValidateOptions& options, Mistakes& out)
         if (group.update) {
             promotes = promotes || group.update->auto_promote;
             // Without canaries there is nothing to promote.
-            all_promote =
-                all_promote && (group.update->canary == 0 || group.update->auto_promote);
+            all_promote = all_promote && (group.update->canary == 0 || group.update->auto_promote);
         }
     }
     for (const TaskGroup& group : job.task_groups) {

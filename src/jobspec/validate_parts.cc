@@ -145,9 +145,7 @@ void check_affinity(const model::Affinity& a, Mistakes& out) {
     if (a.operand.empty()) {
         out.add("Missing affinity operand");
     }
-    if (!check_operand(
-            a.operand, a.r_target, "affinity", "Set contains operators require", out
-        )) {
+    if (!check_operand(a.operand, a.r_target, "affinity", "Set contains operators require", out)) {
         out.add("Unknown affinity operator {}", quoted(a.operand));
     }
     if (a.l_target.empty()) {
@@ -229,9 +227,7 @@ public:
         check_label(port, "taskgroup network", true);
         check_static(port, "taskgroup network", port.ignore_collision);
         if (port.to < -1) {
-            out_.add(
-                "Port {} cannot be mapped to negative value {}", quoted(port.label), port.to
-            );
+            out_.add("Port {} cannot be mapped to negative value {}", quoted(port.label), port.to);
         } else if (port.to > kMaxPort) {
             out_.add(
                 "Port {} cannot be mapped to a port ({}) greater than {}",
@@ -275,9 +271,7 @@ private:
                 out_.add("Static port {} already reserved by {}", port.value, other->second);
             }
         } else if (port.value > kMaxPort) {
-            out_.add(
-                "Port {} ({}) cannot be greater than {}", port.label, port.value, kMaxPort
-            );
+            out_.add("Port {} ({}) cannot be greater than {}", port.label, port.value, kMaxPort);
         } else if (port.value < 0) {
             out_.add("Port {} ({}) cannot be negative", port.label, port.value);
         } else {

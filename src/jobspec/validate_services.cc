@@ -37,10 +37,13 @@ bool is_absolute(std::string_view path) {
     const std::size_t colon = path.find(':');
     const std::size_t end = path.find_first_of("/?#");
     return colon != std::string_view::npos && colon > 0 && colon < end &&
-           std::ranges::all_of(path.substr(0, colon), [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '+' || c == '-' || c == '.';
-           });
+           std::ranges::all_of(
+               path.substr(0, colon),
+               [](char c) {
+                   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+               }
+           );
 }
 
 /// A port as a whole number, if it is one.
@@ -84,9 +87,9 @@ bool is_service_name(std::string_view name) {
 std::string common_problem(const ServiceCheck& c, std::string_view types) {
     constexpr Duration kLeast = seconds(1);
     const std::string type = lower(c.type);
-    const bool allowed = !type.empty() && (", " + std::string(types) + ",").find(
-                                              ", " + type + ","
-                                          ) != std::string::npos;
+    const bool allowed =
+        !type.empty() &&
+        (", " + std::string(types) + ",").find(", " + type + ",") != std::string::npos;
     if (!allowed) {
         return fmt::format("invalid check type ({}), must be one of {}", quoted(type), types);
     }
@@ -459,9 +462,7 @@ void check_service(const Service& s, Mistakes& out) {
             out.add("Service with provider nomad cannot include Connect blocks");
         }
     } else {
-        out.add(
-            "Service provider must be \"consul\", or \"nomad\"; not {}", quoted(s.provider)
-        );
+        out.add("Service provider must be \"consul\", or \"nomad\"; not {}", quoted(s.provider));
     }
     if (s.identity && s.identity->audience.empty()) {
         out.add("Service identity must provide at least one target aud value");

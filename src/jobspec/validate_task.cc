@@ -139,9 +139,7 @@ void check_template(const model::Template& t, Mistakes& out) {
             out.add("must specify script path value when change mode is script");
         }
     } else if (!one_of(t.change_mode, {"noop", "restart"})) {
-        out.add(
-            "Invalid change mode. Must be one of the following: noop, signal, script, restart"
-        );
+        out.add("Invalid change mode. Must be one of the following: noop, signal, script, restart");
     }
     if (t.splay < Duration{}) {
         out.add("Must specify positive splay value");
@@ -180,8 +178,7 @@ std::string checksum_problem(const StringMap& options) {
     const std::string_view type = check.substr(0, colon);
     const std::string_view value = check.substr(colon + 1);
     for (const char c : value) {
-        const bool hex =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
         if (!hex) {
             return fmt::format(
                 "invalid checksum: encoding/hex: invalid byte: U+{:04X} '{}'",
@@ -329,9 +326,7 @@ void check_secrets(const Task& task, Mistakes& out) {
             out.add("Duplicate secret {} found", quoted(secret.name));
         }
         if (secret.provider == "vault" && !task.vault) {
-            out.add(
-                "Secret {} has provider \"vault\" but no vault block", quoted(secret.name)
-            );
+            out.add("Secret {} has provider \"vault\" but no vault block", quoted(secret.name));
         }
         Mistakes inner;
         if (secret.name.empty()) {
@@ -544,9 +539,7 @@ void check_task(const Task& task, const TaskGroup& group, const model::Job& job,
     if (task.identity) {
         Mistakes inner;
         check_identity(*task.identity, inner);
-        out.add_nested(
-            fmt::format("Identity {} is invalid: ", quoted(task.identity->name)), inner
-        );
+        out.add_nested(fmt::format("Identity {} is invalid: ", quoted(task.identity->name)), inner);
     }
     for (const auto& identity : task.identities) {
         if (identity.name == "default") {

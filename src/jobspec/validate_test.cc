@@ -33,7 +33,8 @@ std::string made(
     const std::string& in_job, const std::string& in_group, const std::string& in_task
 ) {
     return fmt::format(
-        "job \"j\" {{\n{}\ngroup \"g\" {{\n{}\ntask \"t\" {{\ndriver = \"raw_exec\"\n{}\n}}\n}}\n}}\n",
+        "job \"j\" {{\n{}\ngroup \"g\" {{\n{}\ntask \"t\" {{\ndriver = "
+        "\"raw_exec\"\n{}\n}}\n}}\n}}\n",
         in_job,
         in_group,
         in_task
@@ -147,7 +148,8 @@ TEST(Validate, RulesOfGroups) {
         {"network {\n hostname = \"a..b\"\n}", "Hostname is not a valid DNS name"},
         {"network {\n cni {\n args = { \"a;b\" = \"c\" }\n }\n}",
          "invalid ';' character in CNI arg key \"a;b\""},
-        {"network {\n mode = \"bridge\"\n port \"a\" {\n static = 1\n ignore_collision = true\n }\n}",
+        {"network {\n mode = \"bridge\"\n port \"a\" {\n static = 1\n ignore_collision = true\n "
+         "}\n}",
          "Port \"a\" collision may not be ignored on non-host network mode \"bridge\""},
         {"network {\n port \"a\" {}\n}\nnetwork {\n port \"a\" {}\n}",
          "Port label a already in use by taskgroup network"},
@@ -266,7 +268,8 @@ TEST(Validate, RulesOfTasks) {
         {"volume_mount {\n volume = \"v\"\n destination = \"/v\"\n}",
          "Volume Mount (0) references undefined volume v"},
         {"identity {\n name = \"a b\"\n}",
-         "Identity \"a b\" is invalid: 1 error occurred:\n\t* invalid name \"a b\". Must match regex "
+         "Identity \"a b\" is invalid: 1 error occurred:\n\t* invalid name \"a b\". Must match "
+         "regex "
          "^[a-zA-Z0-9-_]{1,128}$"},
         {"identity {\n name = \"x\"\n change_signal = \"SIGHUP\"\n}",
          "can only use change_signal=\"SIGHUP\" with change_mode=\"signal\""},
@@ -346,9 +349,11 @@ TEST(Admit, ConstraintsFollowFromWhatIsUsed) {
     EXPECT_THAT(
         constraints_of(job(made(
             "",
-            "network {\n port \"x\" {}\n}\nservice {\n provider = \"nomad\"\n port = \"x\"\n check {\n "
+            "network {\n port \"x\" {}\n}\nservice {\n provider = \"nomad\"\n port = \"x\"\n check "
+            "{\n "
             "type = \"tcp\"\n interval = \"5s\"\n timeout = \"1s\"\n }\n}",
-            "kill_signal = \"SIGUSR2\"\ntemplate {\n data = \"\"\n destination = \"a\"\n change_mode "
+            "kill_signal = \"SIGUSR2\"\ntemplate {\n data = \"\"\n destination = \"a\"\n "
+            "change_mode "
             "= \"signal\"\n change_signal = \"sighup\"\n}"
         ))),
         ElementsAre(
@@ -378,7 +383,9 @@ TEST(Admit, ConstraintsFollowFromWhatIsUsed) {
 
 TEST(Admit, NamesAndIdentities) {
     const model::Job a = job(made(
-        "", "", "service {\n name = \"${BASE}-x\"\n provider = \"nomad\"\n}\nidentity {\n env = true\n}"
+        "",
+        "",
+        "service {\n name = \"${BASE}-x\"\n provider = \"nomad\"\n}\nidentity {\n env = true\n}"
     ));
     const model::Task& task = a.task_groups.at(0).tasks.at(0);
     EXPECT_EQ(task.services.at(0).name, "j-g-t-x");
