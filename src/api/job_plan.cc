@@ -70,11 +70,7 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
     const auto fresh = proposed(job, old.get(), context);
     eval.job_modify_index = fresh != nullptr ? fresh->job_modify_index : old->job_modify_index;
     const model::Plan made = sched::schedule(
-        {eval,
-         context.state,
-         context.wall,
-         context.rng(),
-         as_child(fresh != nullptr ? fresh : old)}
+        {eval, context.state, context.wall, context.rng(), as_child(fresh != nullptr ? fresh : old)}
     );
     out.annotations = made.annotations;
     out.created_evals = made.follow_ups;
@@ -82,8 +78,7 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
         out.failed_tg_allocs = made.eval->failed_tg_allocs;
     }
     if (bool_member(*body, "Diff")) {
-        model::JobDiff found =
-            jobspec::diff(old.get(), &job, jobspec::DiffContext::WholeObjects);
+        model::JobDiff found = jobspec::diff(old.get(), &job, jobspec::DiffContext::WholeObjects);
         if (out.annotations) {
             jobspec::annotate(found, *out.annotations);
         }

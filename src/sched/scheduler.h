@@ -41,8 +41,8 @@ struct Input {
     Rng rng;
     /// Null: nothing limits the namespace.
     const Quota* quota{nullptr};
-    /// A dry run: the job to assume in place of the one in the snapshot, with version and indexes as
-    /// they would be. Null: the snapshot's.
+    /// A dry run: the job to assume in place of the one in the snapshot, with version and indexes
+    /// as they would be. Null: the snapshot's.
     std::shared_ptr<const model::Job> proposed{};
 };
 
