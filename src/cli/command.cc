@@ -25,6 +25,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{
     {"eval", "Look at evaluations"},
     {"job", "Submit, look at, change and stop jobs"},
     {"job periodic", "Work with periodic jobs"},
+    {"job tag", "Name versions of a job"},
     {"log", "Read the replicated log of a seed cluster"},
     {"namespace", "Work with namespaces"},
     {"node", "Look at nodes, drain them, set their eligibility"},

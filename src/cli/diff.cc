@@ -103,11 +103,11 @@ private:
         for (const auto& [kind, count] : diff["Updates"].map()) {
             const std::string text = fmt::format("{} {}", Doc(count).integer(), kind);
             updates.push_back(
-                kind == "create"                                        ? ui_.green(text)
-                : kind == "destroy"                                     ? ui_.red(text)
-                : kind == "migrate" || kind == "in-place update"        ? ui_.cyan(text)
+                kind == "create"                                      ? ui_.green(text)
+                : kind == "destroy"                                   ? ui_.red(text)
+                : kind == "migrate" || kind == "in-place update"      ? ui_.cyan(text)
                 : kind == "create/destroy update" || kind == "canary" ? ui_.yellow(text)
-                                                                        : text
+                                                                      : text
             );
         }
         out_ += updates.empty() ? "\n" : fmt::format(" ({})\n", join(updates, ", "));

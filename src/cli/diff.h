@@ -1,7 +1,7 @@
 #pragma once
 // The difference between two versions of a job as text, as `job plan` and `job history -p` show it:
-// "+", "-" and "+/-" before what was added, removed or edited, nested by two spaces, names and values
-// in columns. Source: Nomad command line reference, `job plan`.
+// "+", "-" and "+/-" before what was added, removed or edited, nested by two spaces, names and
+// values in columns. Source: Nomad command line reference, `job plan`.
 
 #include "cli/json.h"
 #include "cli/ui.h"

@@ -97,11 +97,9 @@ std::string history_flags_problem(const Context& context) {
     if (!version.empty() && !context.text("diff-tag").empty()) {
         return "-diff-tag and -diff-version are mutually exclusive";
     }
-    const auto number = version.empty() ? std::nullopt : parse_integer(version);
+    const auto number = parse_integer(version);
     if (!version.empty() && (!number || *number < 0)) {
-        return fmt::format(
-            "Error parsing -diff-version: \"{}\" is no version number", version
-        );
+        return fmt::format("Error parsing -diff-version: \"{}\" is no version number", version);
     }
     return "";
 }
@@ -137,9 +135,7 @@ int run_history(Context& context) {
     }
     const std::string wanted = context.text("version");
     if (const auto number = parse_integer(wanted); !wanted.empty() && (!number || *number < 0)) {
-        return context.fail(
-            "Error parsing version value \"{}\": it is no version number", wanted
-        );
+        return context.fail("Error parsing version value \"{}\": it is no version number", wanted);
     }
     const auto found = find_job(context, *api, context.argument(0));
     if (!found) {
@@ -178,9 +174,7 @@ int run_history(Context& context) {
         first = false;
         show_version(context, job, Doc(*answer)["Diffs"].at(i));
     }
-    return first ? context.fail(
-                       "Error printing job history for non-existing job or job version"
-                   )
+    return first ? context.fail("Error printing job history for non-existing job or job version")
                  : 0;
 }
 
