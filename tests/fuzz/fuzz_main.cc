@@ -4,8 +4,8 @@
 //        fuzz NAME [SEED] [--seconds N] [--runs N] [--only N] [--show] [FOLDER...]
 //
 // Input N of a seed is always the same one. Before each run its number goes into a page of memory
-// shared with a parent, so that after a crash or a hang (an input may take kInputSeconds) the parent
-// says which input it was and how to have it again: `fuzz NAME SEED --only N --show`.
+// shared with a parent, so that after a crash or a hang (an input may take kInputSeconds) the
+// parent says which input it was and how to have it again: `fuzz NAME SEED --only N --show`.
 
 #include "tests/fuzz/inputs.h"
 
@@ -195,7 +195,8 @@ int run(const Options& options, const Target& target) {
 
 int main(int argc, char** argv) {
     using namespace nl::fuzz;
-    const auto options = read_options({argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)});
+    const auto options =
+        read_options({argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)});
     if (options && options->name == "list") {
         for (const Target& target : targets()) {
             fmt::print("{}\n", target.name);
@@ -208,7 +209,9 @@ int main(int argc, char** argv) {
                 return run(*options, target);
             }
         }
-        fmt::print(stderr, "there is no fuzz target \"{}\"; `fuzz list` names them\n", options->name);
+        fmt::print(
+            stderr, "there is no fuzz target \"{}\"; `fuzz list` names them\n", options->name
+        );
         return 2;
     }
     fmt::print(

@@ -10,10 +10,31 @@ constexpr std::uint64_t kMostChanges = 8;
 
 /// Bytes that have been trouble to somebody before.
 constexpr std::string_view kBytes[] = {
-    std::string_view("\0", 1), "\n",       "\r\n",         "\t",      "\"",  "\\", "\x7F", "\x80",
-    "\xFF",                    "\xC3\xA9", "\xE2\x80\xA8", "e\xCC\x81", "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB",
-    "\xED\xA0\x80",            "$",        "%",            "{",       "}",   "~",  "<<",
-    "0",                       "9",        "-1",           "1e400",   "18446744073709551616",
+    std::string_view("\0", 1),
+    "\n",
+    "\r\n",
+    "\t",
+    "\"",
+    "\\",
+    "\x7F",
+    "\x80",
+    "\xFF",
+    "\xC3\xA9",
+    "\xE2\x80\xA8",
+    "e\xCC\x81",
+    "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB",
+    "\xED\xA0\x80",
+    "$",
+    "%",
+    "{",
+    "}",
+    "~",
+    "<<",
+    "0",
+    "9",
+    "-1",
+    "1e400",
+    "18446744073709551616",
     "999999999999999999999999999999999999999999",
 };
 
@@ -52,8 +73,15 @@ std::string Inputs::begin(Rng& rng) const {
 /// Words in a row, some of them nested in brackets: most are wrong, many nearly right.
 std::string Inputs::sentence(Rng& rng, int depth) const {
     constexpr std::string_view kPairs[][2] = {
-        {"(", ")"}, {"[", "]"}, {"{ ", " }"}, {"\"", "\""}, {"${", "}"}, {"%{ ", " }"},
-        {"{\n", "\n}\n"}, {"<<E\n", "\nE\n"}, {"/*", "*/"},
+        {"(", ")"},
+        {"[", "]"},
+        {"{ ", " }"},
+        {"\"", "\""},
+        {"${", "}"},
+        {"%{ ", " }"},
+        {"{\n", "\n}\n"},
+        {"<<E\n", "\nE\n"},
+        {"/*", "*/"},
     };
     std::string out;
     for (std::uint64_t n = 1 + rng.below(6); n > 0; --n) {
