@@ -20,7 +20,7 @@ public:
         modes_.push_back(
             {.kind = start == LexStart::Template ? Mode::Kind::Template : Mode::Kind::Code}
         );
-        tokens_.reserve(source.size() / 4 + 8);
+        tokens_.reserve(source.size() / 3 + 8);
     }
 
     std::vector<Token> run() {

@@ -17,7 +17,10 @@ TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
             }
             t.kind = TokenKind::Newline;
         }
-        tokens_[kept++] = t;
+        if (&tokens_[kept] != &t) {
+            tokens_[kept] = t;
+        }
+        ++kept;
     }
     tokens_.resize(kept);
 }
