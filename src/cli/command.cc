@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kSynopsisColumn = 24;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{{
+constexpr auto kGroups = std::to_array<std::pair<std::string_view, std::string_view>>({
     {"acl", "Work with ACL tokens, policies and roles"},
     {"alloc", "Look at allocations and act on them"},
     {"bench", "Load a cluster to see what it bears"},
@@ -39,7 +39,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 22> kGroups{
     {"service", "Look at registered services"},
     {"system", "Clean up and repair the cluster's records"},
     {"var", "Work with variables"},
-}};
+});
 
 std::string indented(std::string_view text, std::string_view by) {
     std::string out;
