@@ -70,7 +70,11 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
     const auto fresh = proposed(job, old.get(), context);
     eval.job_modify_index = fresh != nullptr ? fresh->job_modify_index : old->job_modify_index;
     const model::Plan made = sched::schedule(
-        {eval, context.state, context.wall, context.rng(), as_child(fresh != nullptr ? fresh : old)}
+        {.eval = eval,
+         .snapshot = context.state,
+         .now = context.wall,
+         .rng = context.rng(),
+         .proposed = as_child(fresh != nullptr ? fresh : old)}
     );
     out.annotations = made.annotations;
     out.created_evals = made.follow_ups;
