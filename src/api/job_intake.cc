@@ -78,6 +78,16 @@ std::string refused_by_namespace(const model::Job& job, const model::Namespace& 
     return text.empty() ? not_allowed("group network mode", modes, ns.name) : text;
 }
 
+/// Whether tasks in the pool may use more memory than they reserve.
+bool oversubscribes(const std::string& pool_name, const Context& context) {
+    const model::NodePool* pool = context.state.node_pool(pool_name);
+    if (pool != nullptr && pool->scheduler_configuration &&
+        pool->scheduler_configuration->memory_oversubscription_enabled) {
+        return *pool->scheduler_configuration->memory_oversubscription_enabled;
+    }
+    return context.state.scheduler_config().memory_oversubscription_enabled;
+}
+
 }  // namespace
 
 std::string errors_text(const std::vector<std::string>& errors) {
@@ -125,8 +135,11 @@ std::expected<Intake, Response> take_job(
             text_response(400, "Task groups with job type system do not support scaling blocks")
         );
     }
-    jobspec::Findings found =
-        jobspec::validate(out.job, {.zones = context.agent->zones.get()});
+    jobspec::Findings found = jobspec::validate(
+        out.job,
+        {.memory_oversubscription = oversubscribes(out.job.node_pool, context),
+         .zones = context.agent->zones.get()}
+    );
     out.errors = std::move(found.errors);
     out.warnings = jobspec::warnings_text(found.warnings);
     return out;

@@ -5,30 +5,39 @@
 #include "api/routes.h"
 #include "api/status.h"
 #include "api/writing.h"
+#include "jobspec/diff.h"
 #include "model/job_answers.h"
 #include "sched/scheduler.h"
 #include "state/commands/job.h"
-#include "state/store.h"
 #include "wire/json.h"
 
 namespace nl::api {
 namespace {
 
-namespace commands = state::commands;
+/// The job as it would be stored over `old`, without storing it; null if nothing would change.
+std::shared_ptr<const model::Job> proposed(
+    model::Job job, const model::Job* old, const Context& context
+) {
+    if (old != nullptr && !state::commands::spec_changed(*old, job)) {
+        return nullptr;
+    }
+    const Index next = context.state.index().next();
+    job.create_index = old != nullptr ? old->create_index : next;
+    job.version = old != nullptr ? old->version + 1 : 0;
+    job.modify_index = next;
+    job.job_modify_index = next;
+    return std::make_shared<const model::Job>(std::move(job));
+}
 
-/// A state of its own with what the snapshot holds, so that trying things out changes nothing.
-Result<state::Store> copy_of(const state::Snapshot& snapshot) {
-    Bytes image;
-    NL_TRY_VOID(state::Store::save(snapshot, [&image](BytesView chunk) -> Result<void> {
-        image.append(chunk);
-        return {};
-    }));
-    std::size_t at = 0;
-    return state::Store::load([&image, &at](std::size_t max) -> Result<Bytes> {
-        Bytes piece = image.substr(at, max);
-        at += piece.size();
-        return piece;
-    });
+/// What is tried out for a job that is never placed itself: one child of it.
+std::shared_ptr<const model::Job> as_child(std::shared_ptr<const model::Job> job) {
+    if (!job->periodic && !job->parameterized_job) {
+        return job;
+    }
+    auto child = std::make_shared<model::Job>(*job);
+    child->periodic.reset();
+    child->parameterized_job.reset();
+    return child;
 }
 
 Outcome plan(const Request& request, const PathValues& path, const Context& context) {
@@ -63,30 +72,29 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
     out.warnings = intake->warnings;
     out.job_modify_index = old != nullptr ? old->job_modify_index : Index(0);
 
-    auto trial = copy_of(context.state);
-    if (!trial) {
-        return error_response(trial.error());
-    }
     job.submit_time = context.wall.unix_ns;
     model::Evaluation eval = new_eval(job, "job-register", context);
     eval.annotate_plan = true;
-    commands::JobRegister command;
-    command.job = std::make_shared<const model::Job>(job);
-    const state::Effects effects =
-        trial->apply(trial->index().next(), state::make_command(command, context.wall));
-    if (!effects.result) {
-        return text_response(500, effects.result.error().message);
+    const auto fresh = proposed(job, old.get(), context);
+    eval.job_modify_index = fresh != nullptr ? fresh->job_modify_index : old->job_modify_index;
+    const model::Plan made = sched::schedule(
+        {.eval = eval,
+         .snapshot = context.state,
+         .now = context.wall,
+         .rng = context.rng(),
+         .proposed = as_child(fresh != nullptr ? fresh : old)}
+    );
+    out.annotations = made.annotations;
+    out.created_evals = made.follow_ups;
+    if (made.eval) {
+        out.failed_tg_allocs = made.eval->failed_tg_allocs;
     }
-    const bool scheduled = !job.periodic && (!job.parameterized_job || job.dispatched);
-    if (scheduled) {
-        eval.job_modify_index = trial->index();
-        const state::Snapshot snapshot = trial->snapshot();
-        const model::Plan made = sched::schedule({eval, snapshot, context.wall, context.rng()});
-        out.annotations = made.annotations;
-        out.created_evals = made.follow_ups;
-        if (made.eval) {
-            out.failed_tg_allocs = made.eval->failed_tg_allocs;
+    if (bool_member(*body, "Diff")) {
+        model::JobDiff found = jobspec::diff(old.get(), &job, jobspec::DiffContext::WholeObjects);
+        if (out.annotations) {
+            jobspec::annotate(found, *out.annotations);
         }
+        out.diff = std::move(found);
     }
     return write_response(wire::to_json(out), context.state.index());
 }

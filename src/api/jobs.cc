@@ -4,7 +4,10 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
+#include "jobspec/diff.h"
 #include "wire/json.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -202,32 +205,119 @@ Outcome summary(const Request& request, const PathValues& path, const Context& c
     );
 }
 
+/// Which versions the differences of a list of versions are taken between.
+struct VersionDiffs {
+    bool wanted{false};
+    std::string tag;
+    std::optional<std::uint64_t> version;
+};
+
+Result<VersionDiffs> version_diffs(const Request& request) {
+    VersionDiffs out;
+    NL_TRY(out.wanted, flag(request, "diffs"));
+    out.tag = text_param(request, "diff_tag");
+    if (const std::string text = text_param(request, "diff_version"); !text.empty()) {
+        std::uint64_t number = 0;
+        const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (failed != std::errc() || end != text.data() + text.size()) {
+            return std::unexpected(Error{
+                ErrorCode::Internal,
+                fmt::format(
+                    "Failed to parse value of \"diff_version\" ({}) as a uint64: "
+                    "strconv.ParseUint: parsing \"{}\": invalid syntax",
+                    text,
+                    text
+                )
+            });
+        }
+        out.version = number;
+    }
+    return out;
+}
+
+/// Each version against the one before it or, if one is named, against that. `all` is descending.
+Result<std::vector<model::JobDiff>> diffs_of(
+    const std::vector<std::shared_ptr<const model::Job>>& all, const VersionDiffs& which
+) {
+    const auto none = [](std::string text) {
+        return std::unexpected(Error{ErrorCode::Internal, std::move(text)});
+    };
+    const model::Job* against = nullptr;
+    if (!which.tag.empty() || which.version) {
+        const auto found = std::ranges::find_if(all, [&](const auto& job) {
+            return which.tag.empty() ? job->version == *which.version
+                                     : job->version_tag && job->version_tag->name == which.tag;
+        });
+        if (found == all.end()) {
+            return which.tag.empty() ? none(fmt::format("version {} not found", *which.version))
+                                     : none(fmt::format("tag \"{}\" not found", which.tag));
+        }
+        against = found->get();
+    }
+    std::vector<model::JobDiff> out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (against == nullptr && i + 1 == all.size()) {
+            break;  // Nothing is older.
+        }
+        const model::Job* old = against != nullptr ? against : all[i + 1].get();
+        out.push_back(jobspec::diff(old, all[i].get(), jobspec::DiffContext::WholeObjects));
+    }
+    return out;
+}
+
 Outcome versions(const Request& request, const PathValues& path, const Context& context) {
-    const auto diffs = bool_param(request, "diffs");
-    if (!diffs) {
-        return error_response(diffs.error());
+    const auto which = version_diffs(request);
+    if (!which) {
+        return error_response(which.error());
     }
     return read_envelope(
         request,
         context,
         [ns = namespace_of(request),
-         id = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
+         id = path[0],
+         which = *which](const Context& c, const ReadOptions&) -> Result<Look> {
             const auto job = c.state.job(ns, id);
             if (job == nullptr) {
                 return missing(c, TableId::Jobs, "job versions not found");
             }
             const auto range = c.state.job_versions(ns, id);
-            std::string out = "{\"Versions\":[";
+            std::vector<std::shared_ptr<const model::Job>> all;
             for (auto at = range.end(); at != range.begin();) {
                 --at;
+                all.push_back((*at).job);
+            }
+            std::string out = "{\"Versions\":[";
+            for (const auto& version : all) {
                 if (!out.ends_with('[')) {
                     out += ',';
                 }
-                wire::append_json(out, *(*at).job);
+                wire::append_json(out, *version);
+            }
+            out += "],\"Diffs\":";
+            std::vector<model::JobDiff> diffs;
+            if (which.wanted) {
+                NL_TRY(diffs, diffs_of(all, which));
+            }
+            // Tagging a version changes an old one.
+            Index index = job->modify_index;
+            for (const auto& version : all) {
+                index = std::max(index, version->modify_index);
+            }
+            if (diffs.empty()) {
+                out += "null";
+            } else {
+                out += '[';
+                for (const model::JobDiff& diff : diffs) {
+                    if (!out.ends_with('[')) {
+                        out += ',';
+                    }
+                    wire::append_json(out, diff);
+                }
+                out += ']';
             }
             return Look{
-                json_response(out + "],\"Diffs\":null}"),
-                job->modify_index,
+                json_response(out + "}"),
+                index,
                 {state::watch_row(TableId::Jobs, ns, id),
                  state::watch_of_job(TableId::JobVersions, ns, id)},
                 {}

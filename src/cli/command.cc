@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kSynopsisColumn = 24;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kGroups{{
+constexpr auto kGroups = std::to_array<std::pair<std::string_view, std::string_view>>({
     {"acl", "Work with ACL tokens, policies and roles"},
     {"acl auth-method", "Work with auth methods"},
     {"acl binding-rule", "Work with binding rules"},
@@ -30,6 +30,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kGroups{
     {"eval", "Look at evaluations"},
     {"job", "Submit, look at, change and stop jobs"},
     {"job periodic", "Work with periodic jobs"},
+    {"job tag", "Name versions of a job"},
     {"log", "Read the replicated log of a seed cluster"},
     {"namespace", "Work with namespaces"},
     {"node", "Look at nodes, drain them, set their eligibility"},
@@ -47,7 +48,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kGroups{
     {"service", "Look at registered services"},
     {"system", "Clean up and repair the cluster's records"},
     {"var", "Work with variables"},
-}};
+});
 
 std::string indented(std::string_view text, std::string_view by) {
     std::string out;

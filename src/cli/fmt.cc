@@ -19,7 +19,18 @@ bool is_hcl(const std::filesystem::path& path) {
 /// The files a path stands for; those of a folder only if they end in .hcl or .nomad.
 Result<std::vector<std::string>> files_of(const std::string& path, bool recursive) {
     std::error_code error;
-    if (path == "-" || !std::filesystem::is_directory(path, error)) {
+    if (path == "-") {
+        return std::vector<std::string>{path};
+    }
+    if (!std::filesystem::exists(path, error)) {
+        return fail(ErrorCode::NotFound, "No file or directory at {}", path);
+    }
+    if (!std::filesystem::is_directory(path, error)) {
+        if (!is_hcl(path)) {
+            return fail(
+                ErrorCode::InvalidArgument, "Only .nomad and .hcl files can be formatted: {}", path
+            );
+        }
         return std::vector<std::string>{path};
     }
     std::vector<std::string> out;
@@ -54,12 +65,18 @@ Result<std::vector<std::string>> files_of(const std::string& path, bool recursiv
 
 int run(Context& context) {
     const bool check = context.on("check");
+    // Neither named nor written: then it is shown.
+    const bool show = !context.on("list") && (!context.on("write") || check);
     bool changed = false;
     bool failed = false;
-    for (const std::string& path : context.arguments()) {
+    const std::vector<std::string> paths =
+        context.arguments().empty() ? std::vector<std::string>{"."} : context.arguments();
+    for (const std::string& path : paths) {
         const auto files = files_of(path, context.on("recursive"));
         if (!files) {
-            return context.fail("Failed to read files: {}", files.error().message);
+            context.fail("{}", files.error().message);
+            failed = true;
+            continue;
         }
         for (const std::string& file : *files) {
             const auto text = context.env().read_file(file);
@@ -78,16 +95,18 @@ int run(Context& context) {
                 failed = true;
                 continue;
             }
-            if (from_input && !check) {
+            if (from_input || show) {
                 context.env().out(laid_out);
-                continue;
             }
             if (laid_out == *text) {
                 continue;
             }
             changed = true;
+            if (from_input) {
+                continue;
+            }
             if (context.on("list")) {
-                context.line("{}", from_input ? "<stdin>" : file);
+                context.line("{}", file);
             }
             if (!check && context.on("write")) {
                 const auto written = context.env().write_file(file, laid_out);
@@ -111,7 +130,8 @@ Command fmt_command() {
         .help =
             "Lays out HCL files the one way, and names those that changed. A folder stands for "
             "its\n"
-            "files that end in .hcl or .nomad, \"-\" for standard input.\n\n"
+            "files that end in .hcl or .nomad, \"-\" for standard input, no path for this "
+            "folder.\n\n"
             "Example:\n\n  $ nomad-lite fmt -check -recursive jobs",
         .flags =
             {{.name = "check",
@@ -128,7 +148,7 @@ Command fmt_command() {
              {.name = "recursive",
               .kind = FlagKind::Bool,
               .help = "Look into folders of folders too."}},
-        .arguments = {.least = 1, .most = kManyArguments, .words = "at least one argument: paths"},
+        .arguments = {.least = 0, .most = kManyArguments, .words = "any arguments: paths"},
         .run = run,
         .family = Family::Local,
     };

@@ -16,13 +16,12 @@ void show_dry_run(const Context& context, Doc plan, Doc job) {
     const Ui& ui = context.ui();
     ui.line(ui.bold("Scheduler dry-run:"));
     const Doc failed = plan["FailedTGAllocs"];
-    const bool system = job["Type"].text() == "system" || job["Type"].text() == "sysbatch";
     if (failed.map().empty()) {
         ui.line(ui.green("- All tasks successfully allocated."));
     } else {
         ui.line(ui.yellow(
-            system ? "- WARNING: Failed to place allocations on all nodes."
-                   : "- WARNING: Failed to place all allocations."
+            job["Type"].text() == "system" ? "- WARNING: Failed to place allocations on all nodes."
+                                           : "- WARNING: Failed to place all allocations."
         ));
         ui.line(failed_groups(context, failed, "  "));
     }
@@ -35,42 +34,61 @@ void show_dry_run(const Context& context, Doc plan, Doc job) {
         }
     }
     const WallTime next = read_time(plan["NextPeriodicLaunch"]);
-    if (!job["Periodic"].is_null() && !next.is_zero()) {
+    if (job["ParameterizedJob"].is_null() && !next.is_zero()) {
         ui.line(ui.green(fmt::format(
             "- If submitted now, next periodic launch would be at {} ({}).",
             context.time(next),
             time_distance(next, context.env().now())
         )));
     }
-    const Value::List& preempted = plan["Annotations"]["PreemptedAllocs"].list();
-    if (!preempted.empty()) {
-        ui.section("Preemptions:");
-        ui.line("");
-        if (preempted.size() <= kMaxListedPreemptions) {
-            std::vector<Row> rows{{"Alloc ID", "Job ID", "Task Group"}};
-            for (const Value& item : preempted) {
-                rows.push_back(
-                    {Doc(item)["ID"].text(),
-                     Doc(item)["JobID"].text(),
-                     Doc(item)["TaskGroup"].text()}
-                );
-            }
-            ui.line(table(rows));
-        } else {
-            std::map<std::string, std::size_t> jobs;
-            for (const Value& item : preempted) {
-                ++jobs[Doc(item)["JobID"].text()];
-            }
-            std::vector<Row> rows{{"Job ID", "Preempted Allocs"}};
-            for (const auto& [id, count] : jobs) {
-                rows.push_back({id, fmt::format("{}", count)});
-            }
-            ui.line(table(rows));
+}
+
+/// One by one if there are few, else by job, else by type of job.
+void show_preemptions(const Context& context, const Value::List& preempted) {
+    const Ui& ui = context.ui();
+    ui.line(ui.yellow("Preemptions:\n"));
+    if (preempted.size() < kMaxListedPreemptions) {
+        std::vector<Row> rows{{"Alloc ID", "Job ID", "Task Group"}};
+        for (const Value& item : preempted) {
+            rows.push_back(
+                {Doc(item)["ID"].text(), Doc(item)["JobID"].text(), Doc(item)["TaskGroup"].text()}
+            );
+        }
+        ui.line(table(rows));
+        return;
+    }
+    struct Job {
+        std::string type;
+        std::string id;
+        std::string ns;
+        auto operator<=>(const Job&) const = default;
+    };
+    std::map<Job, std::size_t> jobs;
+    std::map<std::string, std::size_t> types;
+    for (const Value& item : preempted) {
+        const Doc alloc(item);
+        ++jobs[{alloc["JobType"].text(), alloc["JobID"].text(), alloc["Namespace"].text()}];
+        ++types[alloc["JobType"].text()];
+    }
+    std::vector<Row> rows;
+    if (jobs.size() < kMaxListedPreemptions) {
+        rows.push_back({"Job ID", "Namespace", "Job Type", "Preemptions"});
+        for (const auto& [job, count] : jobs) {
+            rows.push_back({job.id, job.ns, job.type, fmt::format("{}", count)});
+        }
+    } else {
+        rows.push_back({"Job Type", "Preemptions"});
+        for (const auto& [type, count] : types) {
+            rows.push_back({type, fmt::format("{}", count)});
         }
     }
+    ui.line(table(rows));
 }
 
 int exit_code(Doc plan) {
+    if (plan["Diff"]["Type"].text() == "None") {
+        return 0;
+    }
     for (const auto& [group, counts] : plan["Annotations"]["DesiredTGUpdates"].map()) {
         const Doc update(counts);
         for (const char* kind : {"Stop", "Place", "Migrate", "DestructiveUpdate", "Canary"}) {
@@ -99,7 +117,8 @@ int run(Context& context) {
         {},
         Value::Map{
             {"Job", source->job},
-            {"Diff", diff},
+            // Also without -diff: whether there is a difference decides the exit code.
+            {"Diff", true},
             {"PolicyOverride", context.on("policy-override")},
         }
     );
@@ -108,6 +127,10 @@ int run(Context& context) {
         return kPlanError;
     }
     const Doc answer(*plan);
+    if (context.on("json-output") && !context.text("t").empty()) {
+        context.fail("Both -json-output and -t formatting are not allowed");
+        return kPlanError;
+    }
     if (context.on("json-output") || !context.text("t").empty()) {
         if (context.text("t").empty()) {
             context.ui().line(write_json(*plan, JsonStyle::Indented));
@@ -121,7 +144,7 @@ int run(Context& context) {
         context.line(
             "{}\n",
             job_diff_text(
-                context.ui(), answer["Diff"], verbose ? DiffStyle::Everything : DiffStyle::Changes
+                context.ui(), answer["Diff"], verbose ? DiffStyle::Everything : DiffStyle::Heads
             )
         );
     }
@@ -130,6 +153,10 @@ int run(Context& context) {
     if (const std::string warnings = answer["Warnings"].text(); !warnings.empty()) {
         context.line("{}", context.ui().yellow(fmt::format("Job Warnings:\n{}\n", warnings)));
     }
+    if (const auto& preempted = answer["Annotations"]["PreemptedAllocs"].list();
+        !preempted.empty()) {
+        show_preemptions(context, preempted);
+    }
     const std::int64_t index = answer["JobModifyIndex"].integer();
     context.line("{}", context.ui().bold(fmt::format("Job Modify Index: {}", index)));
     std::string flags;
@@ -137,6 +164,12 @@ int run(Context& context) {
         for (const std::string& value : context.flags().list(flag)) {
             flags += fmt::format(" -{}=\"{}\"", flag, value);
         }
+    }
+    if (const std::string ns = context.text("namespace"); !ns.empty()) {
+        flags += fmt::format(" -namespace=\"{}\"", ns);
+    }
+    if (!context.on("hcl2-strict")) {
+        flags += " -hcl2-strict=false";
     }
     context.line(
         "To submit the job with version verification run:\n\n"

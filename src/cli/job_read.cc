@@ -84,21 +84,65 @@ int run_inspect(Context& context) {
     return context.fail("job \"{}\" with version {} couldn't be found", found->id, version);
 }
 
+/// "" or what is wrong with the flags of job history, taken together.
+std::string history_flags_problem(const Context& context) {
+    const bool diffs = context.on("p");
+    const std::string version = context.text("diff-version");
+    if (context.wants_object() && (diffs || context.on("full"))) {
+        return "-json and -t are exclusive with -p and -full";
+    }
+    if (!diffs && (!version.empty() || !context.text("diff-tag").empty())) {
+        return "-diff-tag and -diff-version can only be used with -p";
+    }
+    if (!version.empty() && !context.text("diff-tag").empty()) {
+        return "-diff-tag and -diff-version are mutually exclusive";
+    }
+    const auto number = parse_integer(version);
+    if (!version.empty() && (!number || *number < 0)) {
+        return fmt::format("Error parsing -diff-version: \"{}\" is no version number", version);
+    }
+    return "";
+}
+
+void show_version(const Context& context, Doc job, Doc diff) {
+    Pairs pairs{
+        {"Version", job["Version"].text()},
+        {"Stable", job["Stable"].flag() ? "true" : "false"},
+        {"Submit Date", context.time(job["SubmitTime"])},
+    };
+    if (const Doc tag = job["VersionTag"]; !tag.is_null()) {
+        pairs.emplace_back("Tag Name", tag["Name"].text());
+        if (const std::string text = tag["Description"].text(); !text.empty()) {
+            pairs.emplace_back("Tag Description", text);
+        }
+    }
+    if (!diff.is_null() && diff["Type"].text() != "None") {
+        pairs.emplace_back("Diff", "\n" + job_diff_text(context.ui(), diff, DiffStyle::Heads));
+    }
+    if (context.on("full")) {
+        pairs.emplace_back("Full", "JSON Job:\n" + write_json(job.value(), JsonStyle::Indented));
+    }
+    context.ui().line(key_values(pairs));
+}
+
 int run_history(Context& context) {
     Api* api = context.api();
     if (api == nullptr) {
         return 1;
     }
-    const bool diffs = context.on("p");
-    if (!diffs && (!context.text("diff-version").empty() || !context.text("diff-tag").empty())) {
-        return context.usage_error("-diff-tag and -diff-version need -p");
+    if (const std::string why = history_flags_problem(context); !why.empty()) {
+        return context.fail("{}", why);
+    }
+    const std::string wanted = context.text("version");
+    if (const auto number = parse_integer(wanted); !wanted.empty() && (!number || *number < 0)) {
+        return context.fail("Error parsing version value \"{}\": it is no version number", wanted);
     }
     const auto found = find_job(context, *api, context.argument(0));
     if (!found) {
         return 1;
     }
     Query query;
-    if (diffs) {
+    if (context.on("p")) {
         query.emplace_back("diffs", "true");
     }
     for (const auto& [flag, name] :
@@ -112,43 +156,26 @@ int run_history(Context& context) {
         return context.fail("Error retrieving job versions: {}", answer.error().message);
     }
     const Value::List& list = Doc(*answer)["Versions"].list();
-    if (context.on("full") || context.wants_object()) {
-        const std::string form = context.text("t");
-        if (!form.empty()) {
-            return context.print_object(Value(list));
-        }
-        context.ui().line(write_json(Value(list), JsonStyle::Indented));
-        return 0;
+    if (context.wants_object() && wanted.empty()) {
+        return context.print_object(Value(list));
     }
-    const std::string wanted = context.text("version");
     bool first = true;
     for (std::size_t i = 0; i < list.size(); ++i) {
         const Doc job(list[i]);
         if (!wanted.empty() && job["Version"].text() != wanted) {
             continue;
         }
-        Pairs pairs{
-            {"Version", job["Version"].text()},
-            {"Stable", job["Stable"].flag() ? "true" : "false"},
-            {"Submit Date", context.time(job["SubmitTime"])},
-        };
-        if (const Doc tag = job["VersionTag"]; !tag.is_null()) {
-            pairs.emplace_back("Tag Name", tag["Name"].text());
-            pairs.emplace_back("Tag Description", tag["Description"].text());
-        }
-        const Doc diff = Doc(*answer)["Diffs"].at(i);
-        if (diffs && !diff.is_null()) {
-            pairs.emplace_back(
-                "Diff", "\n" + job_diff_text(context.ui(), diff, DiffStyle::Changes)
-            );
+        if (context.wants_object()) {
+            return context.print_object(list[i]);
         }
         if (!first) {
             context.line("");
         }
         first = false;
-        context.ui().line(key_values(pairs));
+        show_version(context, job, Doc(*answer)["Diffs"].at(i));
     }
-    return first ? context.fail("No version of job \"{}\" matches", found->id) : 0;
+    return first ? context.fail("Error printing job history for non-existing job or job version")
+                 : 0;
 }
 
 int run_deployments(Context& context) {

@@ -86,6 +86,11 @@ std::vector<FlagSpec> job_source_flags() {
 }
 
 std::optional<JobSource> read_job(Context& context, Api& api, const std::string& path) {
+    if (context.on("json") &&
+        !(context.flags().list("var").empty() && context.flags().list("var-file").empty())) {
+        context.fail("Invalid job options: cannot use variables with JSON files.");
+        return std::nullopt;
+    }
     const auto text = read_source(context, path);
     if (!text) {
         context.fail("Error getting job struct: {}", text.error().message);

@@ -14,10 +14,6 @@ Value::List newest_first(const Value::List& list, std::string_view index) {
     return sorted;
 }
 
-std::string plural(std::int64_t count, std::string_view word) {
-    return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
-}
-
 }  // namespace
 
 std::string job_type(Doc job) {
@@ -348,6 +344,10 @@ std::string failed_groups(const Context& context, Doc failed, std::string_view i
         );
     }
     return out;
+}
+
+std::string plural(std::int64_t count, std::string_view word) {
+    return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 
 }  // namespace nl::cli

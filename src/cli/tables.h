@@ -37,6 +37,9 @@ std::string deployment_pairs(const Context& context, Doc deployment);
 /// The table under "Deployed".
 std::string deployment_groups(const Context& context, Doc deployment);
 
+/// "1 error", "2 errors".
+std::string plural(std::int64_t count, std::string_view word);
+
 /// The bullets of an AllocMetric, each line after `indent`.
 std::string metric_lines(const Context& context, Doc metric, std::string_view indent, bool scores);
 

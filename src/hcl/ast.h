@@ -17,7 +17,7 @@ using ExprPtr = std::unique_ptr<Expr>;
 
 enum class ExprKind : unsigned char {
     Literal,
-    Template,     // parts joined as text
+    Template,     // parts joined as text; without parts the text is `value`
     Wrap,         // "${x}" alone: the value of x, whatever its type
     Variable,     // name and steps
     Relative,     // operand and steps

@@ -70,6 +70,13 @@ const BlockShape* shape_of(const std::vector<BlockShape>& shapes, std::string_vi
     return found == shapes.end() ? nullptr : &*found;
 }
 
+bool lists_objects(const JsonNode& value) {
+    return value.kind == JsonNode::Kind::Array && !value.items.empty() &&
+           std::ranges::all_of(value.items, [](const JsonNode& item) {
+               return item.kind == JsonNode::Kind::Object;
+           });
+}
+
 }  // namespace
 
 Value BodyAttribute::evaluate(const EvalContext& context, Diagnostics& diagnostics) const {
@@ -375,7 +382,9 @@ BodyContent BodyView::read(
                 continue;  // A comment.
             }
             const BlockShape* shape = shape_of(shapes, member.name);
-            if (shape != nullptr || member.name == "dynamic") {
+            const bool is_block =
+                shape != nullptr && (!shape->or_argument || lists_objects(member.value));
+            if (is_block || (shape == nullptr && member.name == "dynamic")) {
                 BodyBlock block;
                 block.type = member.name;
                 block.type_range = member.name_range;

@@ -23,6 +23,8 @@ inline constexpr std::size_t kMaxDynamicBlocks = 50'000;
 struct BlockShape {
     std::string_view type;
     std::size_t labels{0};
+    /// The name is an argument's too: in JSON it is one unless its value is a list of objects.
+    bool or_argument{false};
 };
 
 class BodyAttribute {

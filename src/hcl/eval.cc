@@ -159,8 +159,9 @@ private:
     }
 
     Value text(const Expr& e) {
-        if (e.operands.size() == 1 && e.operands[0]->kind == ExprKind::Literal) {
-            return e.operands[0]->value;
+        if (e.operands.empty()) {
+            // Nothing between directives is an empty text.
+            return e.value.is_usable() ? e.value : Value::string("");
         }
         std::string out;
         bool known = true;
@@ -1029,9 +1030,8 @@ Type type_of_expression(const Expr& e, Diagnostics& diagnostics, TypeUse use) {
         std::string name;
         if (item.bare_key) {
             name = item.key->name;
-        } else if (item.key->kind == ExprKind::Template && item.key->operands.size() == 1 &&
-                   item.key->operands[0]->kind == ExprKind::Literal) {
-            name = item.key->operands[0]->value.as_string();
+        } else if (item.key->kind == ExprKind::Template && item.key->operands.empty()) {
+            name = item.key->value.as_string();
         } else {
             return mistake("Object constructor map keys must be attribute names.");
         }

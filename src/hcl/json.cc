@@ -247,6 +247,8 @@ private:
             if (!string(member.name)) {
                 return false;
             }
+            // Names are compared, so they are brought to normal form, as texts are.
+            member.name = normalized(member.name);
             member.name_range = since(start);
             skip_space();
             if (peek() != ':') {

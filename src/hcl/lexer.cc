@@ -20,7 +20,7 @@ public:
         modes_.push_back(
             {.kind = start == LexStart::Template ? Mode::Kind::Template : Mode::Kind::Code}
         );
-        tokens_.reserve(source.size() / 6 + 8);
+        tokens_.reserve(source.size() / 3 + 8);
     }
 
     std::vector<Token> run() {
@@ -59,26 +59,33 @@ private:
     void advance(std::string_view text) {
         std::size_t i = 0;
         while (i < text.size()) {
-            const auto c = static_cast<unsigned char>(text[i]);
-            const bool lone =
-                i + 1 >= text.size() || static_cast<unsigned char>(text[i + 1]) < 0x80;
-            if (c == '\n') {
+            // Nearly all text is plain: a byte, a column.
+            const std::size_t begin = i;
+            while (i < text.size() && text[i] >= ' ') {
+                ++i;
+            }
+            // What follows may be a mark that belongs to the last one.
+            if (i > begin && i < text.size() && static_cast<unsigned char>(text[i]) >= 0x80) {
+                --i;
+            }
+            pos_.column += static_cast<std::uint32_t>(i - begin);
+            if (i == text.size()) {
+                break;
+            }
+            if (text[i] == '\n') {
                 ++pos_.line;
                 pos_.column = 1;
                 ++i;
-            } else if (c < 0x80 && lone && c != '\r') {
-                ++pos_.column;
-                ++i;
-            } else {
-                const std::size_t length = first_grapheme(text.substr(i));
-                if (text.substr(i, length) == "\r\n") {
-                    ++pos_.line;
-                    pos_.column = 1;
-                } else {
-                    ++pos_.column;
-                }
-                i += length;
+                continue;
             }
+            const std::size_t length = first_grapheme(text.substr(i));
+            if (text.substr(i, length) == "\r\n") {
+                ++pos_.line;
+                pos_.column = 1;
+            } else {
+                ++pos_.column;
+            }
+            i += length;
         }
         at_ += text.size();
         pos_.byte = base_ + static_cast<std::uint32_t>(at_);

@@ -10,7 +10,6 @@ struct BinaryOperator {
     int level;
 };
 
-constexpr int kUnaryLevel = 6;
 constexpr BinaryOperator kBinary[] = {
     {TokenKind::Or, Operator::Or, 0},
     {TokenKind::And, Operator::And, 1},
@@ -90,16 +89,15 @@ ExprPtr TokenParser::expression() {
     return e;
 }
 
+/// Operators of that level and above, by climbing precedence: what binds more tightly is read by
+/// the call for the right side.
 ExprPtr TokenParser::binary(int level) {
-    if (level == kUnaryLevel) {
-        return unary();
-    }
-    ExprPtr left = binary(level + 1);
+    ExprPtr left = unary();
     // A long chain makes a deep tree, though parsing it needs no deep stack.
     std::size_t links = 0;
     while (left != nullptr) {
         const BinaryOperator* found = binary_operator(peek().kind);
-        if (found == nullptr || found->level != level) {
+        if (found == nullptr || found->level < level) {
             break;
         }
         depth_ += links + 1;
@@ -110,7 +108,7 @@ ExprPtr TokenParser::binary(int level) {
         }
         ++links;
         read();
-        ExprPtr right = binary(level + 1);
+        ExprPtr right = binary(found->level + 1);
         if (right == nullptr) {
             return nullptr;
         }
@@ -281,10 +279,9 @@ bool TokenParser::index_step(ExprPtr& from) {
     }
     const Token close = read();
     const Range range = between(open.range, close.range);
-    const bool plain_text = key->kind == ExprKind::Template && key->operands.size() == 1 &&
-                            key->operands[0]->kind == ExprKind::Literal;
+    const bool plain_text = key->kind == ExprKind::Template && key->operands.empty();
     if (key->kind == ExprKind::Literal || plain_text) {
-        const Value& value = plain_text ? key->operands[0]->value : key->value;
+        const Value& value = key->value;
         if (value.is_usable() && value.type().is_primitive()) {
             add_step(from, {.is_attribute = false, .key = value, .range = range});
             return true;

@@ -142,6 +142,16 @@ ExprPtr TokenParser::quoted_template() {
     if (too_deep(open.range)) {
         return nullptr;
     }
+    // Most texts have nothing in them to work out.
+    const Token& text = tokens_[at_];
+    if (text.kind == TokenKind::Literal && peek_raw(1).kind == TokenKind::CloseQuote &&
+        text.text.find_first_of("\\{") == std::string_view::npos) {
+        ExprPtr e = make(ExprKind::Template, between(open.range, peek_raw(1).range), text.range);
+        e->value = Value::string(text.text);
+        at_ += 2;
+        previous_ = tokens_[at_ - 1];
+        return e;
+    }
     Range end;
     std::vector<Piece> all = pieces(TokenKind::CloseQuote, true, end);
     if (all.empty()) {
@@ -370,6 +380,10 @@ ExprPtr TokenParser::assemble(std::vector<Piece>& all, const Range& range, bool 
         e->operands.back()->value = Value::string("");
     }
     e->start_range = e->operands.front()->start_range;
+    if (e->operands.size() == 1 && e->operands[0]->kind == ExprKind::Literal) {
+        e->value = std::move(e->operands[0]->value);
+        e->operands.clear();
+    }
     return e;
 }
 
@@ -396,10 +410,14 @@ std::vector<ExprPtr> TokenParser::parts(std::vector<Piece>& all, std::size_t& at
         Piece& piece = all[at];
         switch (piece.kind) {
             case Piece::Kind::Text: {
+                // The lines of a heredoc are one text.
                 ExprPtr e = make(ExprKind::Literal, piece.range, piece.range);
+                for (++at; all[at].kind == Piece::Kind::Text; ++at) {
+                    piece.text += all[at].text;
+                    e->range.end = all[at].range.end;
+                }
                 e->value = Value::string(piece.text);
                 result.push_back(std::move(e));
-                ++at;
                 continue;
             }
             case Piece::Kind::Value:

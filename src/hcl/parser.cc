@@ -17,13 +17,16 @@ TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
             }
             t.kind = TokenKind::Newline;
         }
-        tokens_[kept++] = t;
+        if (&tokens_[kept] != &t) {
+            tokens_[kept] = t;
+        }
+        ++kept;
     }
     tokens_.resize(kept);
 }
 
 const Token& TokenParser::peek() {
-    if (!newlines_.back()) {
+    if (!newlines_matter_) {
         while (tokens_[at_].kind == TokenKind::Newline) {
             ++at_;
         }
@@ -108,7 +111,22 @@ Body TokenParser::body(TokenKind end) {
     const Nested nested(*this);
     const Newlines newlines(*this, true);
     body.range = peek().range;
-    std::map<std::string_view, Range> first_at;
+    // Few arguments are looked through one by one; many have an index of their own.
+    constexpr std::size_t kFew = 16;
+    std::map<std::string, Range, std::less<>> first_at;
+    const auto earlier_one = [&](std::string_view name) -> const Range* {
+        if (body.attributes.size() < kFew) {
+            const auto found = std::ranges::find(body.attributes, name, &Attribute::name);
+            return found == body.attributes.end() ? nullptr : &found->name_range;
+        }
+        if (first_at.empty()) {
+            for (const Attribute& a : body.attributes) {
+                first_at.emplace(a.name, a.name_range);
+            }
+        }
+        const auto found = first_at.find(name);
+        return found == first_at.end() ? nullptr : &found->second;
+    };
     while (true) {
         const Token next = peek();
         if (next.kind == TokenKind::Newline) {
@@ -126,20 +144,21 @@ Body TokenParser::body(TokenKind end) {
             const Token name = read();
             if (peek().kind == TokenKind::Equal) {
                 if (auto attribute = finish_attribute(name)) {
-                    const auto [earlier, fresh] =
-                        first_at.emplace(name.text, attribute->name_range);
-                    if (!fresh) {
+                    if (const Range* earlier = earlier_one(name.text)) {
                         diagnostics_.error(
                             "Attribute redefined",
                             fmt::format(
                                 "The argument \"{}\" was already set at {}. Each argument may be "
                                 "set only once.",
                                 name.text,
-                                place(earlier->second)
+                                place(*earlier)
                             ),
                             attribute->name_range
                         );
                     } else {
+                        if (!first_at.empty()) {
+                            first_at.emplace(name.text, attribute->name_range);
+                        }
                         body.attributes.push_back(std::move(*attribute));
                     }
                 }

@@ -1,5 +1,7 @@
 #include "jobspec/canonicalize.h"
 
+#include "jobspec/admit.h"
+
 #include <algorithm>
 
 namespace nl::jobspec {
@@ -473,18 +475,7 @@ model::Job to_job(const JobSpec& spec) {
     // has none.
     job.reschedule.reset();
     job.migrate.reset();
-    const auto name_checks = [](std::vector<model::Service>& services) {
-        for (auto& service : services) {
-            for (auto& check : service.checks) {
-                fill_text(check.name, "service: \"" + service.name + "\" check");
-            }
-        }
-    };
     for (auto& group : job.task_groups) {
-        name_checks(group.services);
-        for (auto& task : group.tasks) {
-            name_checks(task.services);
-        }
         if (job.type == "system" || job.type == "sysbatch") {
             group.reschedule_policy.reset();
         }
@@ -492,6 +483,7 @@ model::Job to_job(const JobSpec& spec) {
             group.ephemeral_disk->sticky = true;
         }
     }
+    admit(job);
     return job;
 }
 

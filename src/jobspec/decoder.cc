@@ -98,13 +98,10 @@ void Decoder::read(const Rules& rules, void* target, const hcl::BodyView& body) 
     std::vector<hcl::BlockShape> shapes;
     shapes.reserve(rules.blocks.size());
     for (const BlockRule& rule : rules.blocks) {
-        // In JSON a map that may be either is read as argument.
         const bool either =
             body.is_json() && std::ranges::find(rules.arguments, rule.type, &ArgumentRule::name) !=
                                   rules.arguments.end();
-        if (!either) {
-            shapes.push_back({rule.type, rule.labels.size()});
-        }
+        shapes.push_back({rule.type, rule.labels.size(), either});
     }
     const hcl::BodyContent content = body.read(shapes, context_, diagnostics_, made_);
 
@@ -166,14 +163,11 @@ void Decoder::read(const Rules& rules, void* target, const hcl::BodyView& body) 
     }
 }
 
-bool Decoder::is_null(const BodyAttribute& from) {
-    // Mistakes are reported when the value is taken.
-    hcl::Diagnostics ignored;
-    return from.evaluate(context_, ignored).is_null();
-}
-
 std::optional<hcl::Value> Decoder::value_of(const BodyAttribute& from, const Type& type) {
-    const hcl::Value value = from.evaluate(context_, diagnostics_);
+    hcl::Value value = from.evaluate(context_, diagnostics_);
+    if (type.is_primitive() && value.is_usable() && value.kind() == type.kind()) {
+        return value;
+    }
     auto converted = convert(value, type);
     if (!converted) {
         error(
@@ -193,39 +187,47 @@ std::optional<hcl::Value> Decoder::value_of(const BodyAttribute& from, const Typ
     return std::move(*converted);
 }
 
-void Decoder::assign(const BodyAttribute& from, std::string& to) {
-    if (const auto v = value_of(from, Kind::String)) {
-        to = v->as_string();
+bool Decoder::assign(const BodyAttribute& from, std::string& to) {
+    const auto v = value_of(from, Kind::String);
+    if (!v) {
+        return false;
     }
+    to = v->as_string();
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, bool& to) {
-    if (const auto v = value_of(from, Kind::Bool)) {
-        to = v->as_bool();
+bool Decoder::assign(const BodyAttribute& from, bool& to) {
+    const auto v = value_of(from, Kind::Bool);
+    if (!v) {
+        return false;
     }
+    to = v->as_bool();
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, std::int64_t& to) {
+bool Decoder::assign(const BodyAttribute& from, std::int64_t& to) {
     const auto v = value_of(from, Kind::Number);
     if (!v) {
-        return;
+        return false;
     }
-    if (const auto whole = v->as_number().as_int()) {
-        to = *whole;
-        return;
+    const auto whole = v->as_number().as_int();
+    if (!whole) {
+        error(
+            std::string(kUnsuitable),
+            "Unsuitable value: value must be a whole number, between -9223372036854775808 and "
+            "9223372036854775807",
+            from.value_range
+        );
+        return false;
     }
-    error(
-        std::string(kUnsuitable),
-        "Unsuitable value: value must be a whole number, between -9223372036854775808 and "
-        "9223372036854775807",
-        from.value_range
-    );
+    to = *whole;
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, Duration& to) {
+bool Decoder::assign(const BodyAttribute& from, Duration& to) {
     const auto v = value_of(from, {});
     if (!v) {
-        return;
+        return false;
     }
     const auto refuse = [&](std::string_view why) {
         error(
@@ -233,14 +235,15 @@ void Decoder::assign(const BodyAttribute& from, Duration& to) {
             fmt::format("Unsuitable duration value: {}", why),
             from.value_range
         );
+        return false;
     };
     if (v->kind() == Kind::Number) {
-        if (const auto ns = v->as_number().as_int()) {
-            to = Duration{*ns};
-        } else {
-            refuse("a whole number of nanoseconds is required");
+        const auto ns = v->as_number().as_int();
+        if (!ns) {
+            return refuse("a whole number of nanoseconds is required");
         }
-        return;
+        to = Duration{*ns};
+        return true;
     }
     if (v->kind() != Kind::String) {
         error(
@@ -248,32 +251,34 @@ void Decoder::assign(const BodyAttribute& from, Duration& to) {
             "Unsuitable value: expected a string but found " + v->type().friendly(),
             from.value_range
         );
-        return;
+        return false;
     }
-    if (const auto duration = parse_duration(v->as_string())) {
-        to = *duration;
-    } else {
-        refuse(duration.error().message);
+    const auto duration = parse_duration(v->as_string());
+    if (!duration) {
+        return refuse(duration.error().message);
     }
+    to = *duration;
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, std::vector<std::string>& to) {
+bool Decoder::assign(const BodyAttribute& from, std::vector<std::string>& to) {
     const auto v = value_of(from, Type::list(Kind::String));
     if (!v) {
-        return;
+        return false;
     }
     to.clear();
     for (const hcl::Value& item : v->items()) {
         to.push_back(item.is_null() ? "" : item.as_string());
     }
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, std::vector<std::int64_t>& to) {
+bool Decoder::assign(const BodyAttribute& from, std::vector<std::int64_t>& to) {
     const auto v = value_of(from, Type::list(Kind::Number));
     if (!v) {
-        return;
+        return false;
     }
-    to.clear();
+    std::vector<std::int64_t> numbers;
     for (const hcl::Value& item : v->items()) {
         const auto whole = item.is_null() ? std::nullopt : item.as_number().as_int();
         if (!whole) {
@@ -282,26 +287,29 @@ void Decoder::assign(const BodyAttribute& from, std::vector<std::int64_t>& to) {
                 "Unsuitable value: whole numbers are required",
                 from.value_range
             );
-            return;
+            return false;
         }
-        to.push_back(*whole);
+        numbers.push_back(*whole);
     }
+    to = std::move(numbers);
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, StringMap& to) {
+bool Decoder::assign(const BodyAttribute& from, StringMap& to) {
     const auto v = value_of(from, Type::map(Kind::String));
     if (!v) {
-        return;
+        return false;
     }
     for (const auto& [key, item] : v->attributes()) {
         to.insert_or_assign(key, item.is_null() ? "" : item.as_string());
     }
+    return true;
 }
 
-void Decoder::assign(const BodyAttribute& from, Map<std::vector<std::string>>& to) {
+bool Decoder::assign(const BodyAttribute& from, Map<std::vector<std::string>>& to) {
     const auto v = value_of(from, Type::map(Type::list(Kind::String)));
     if (!v) {
-        return;
+        return false;
     }
     for (const auto& [key, list] : v->attributes()) {
         auto& items = to[key];
@@ -312,6 +320,7 @@ void Decoder::assign(const BodyAttribute& from, Map<std::vector<std::string>>& t
             }
         }
     }
+    return true;
 }
 
 ValueMap Decoder::free_form(const hcl::BodyView& body) {

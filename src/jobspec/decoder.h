@@ -26,11 +26,16 @@ struct ArgumentRule {
 
 enum class Times : unsigned char { Once, Many };
 
+struct Rules;
+
 struct BlockRule {
     std::string_view type;
     std::vector<std::string_view> labels;
     Times times{Times::Once};
     std::function<void(void* target, const hcl::BodyBlock&, Decoder&)> read;
+    /// What may stand in it; null for a map of any names and for a body without a schema. For
+    /// whoever looks through the whole language (tests, its reference): `read` does the reading.
+    const Rules& (*inside)(){nullptr};
 };
 
 struct Rules {
@@ -46,26 +51,23 @@ public:
     /// Reads everything in `body` into `target`, which is of the type the rules are for.
     void read(const Rules& rules, void* target, const hcl::BodyView& body);
 
-    /// One value into a field; the field stays as it was after a mistake or null.
-    void assign(const hcl::BodyAttribute& from, std::string& to);
-    void assign(const hcl::BodyAttribute& from, bool& to);
-    void assign(const hcl::BodyAttribute& from, std::int64_t& to);
-    void assign(const hcl::BodyAttribute& from, Duration& to);
-    void assign(const hcl::BodyAttribute& from, std::vector<std::string>& to);
-    void assign(const hcl::BodyAttribute& from, std::vector<std::int64_t>& to);
-    void assign(const hcl::BodyAttribute& from, StringMap& to);
-    void assign(const hcl::BodyAttribute& from, Map<std::vector<std::string>>& to);
+    /// One value into a field; false, and the field as it was, after a mistake or null.
+    bool assign(const hcl::BodyAttribute& from, std::string& to);
+    bool assign(const hcl::BodyAttribute& from, bool& to);
+    bool assign(const hcl::BodyAttribute& from, std::int64_t& to);
+    bool assign(const hcl::BodyAttribute& from, Duration& to);
+    bool assign(const hcl::BodyAttribute& from, std::vector<std::string>& to);
+    bool assign(const hcl::BodyAttribute& from, std::vector<std::int64_t>& to);
+    bool assign(const hcl::BodyAttribute& from, StringMap& to);
+    bool assign(const hcl::BodyAttribute& from, Map<std::vector<std::string>>& to);
     template <class T>
-    void assign(const hcl::BodyAttribute& from, std::optional<T>& to) {
-        const std::size_t before = diagnostics_.error_count();
-        if (is_null(from)) {
-            return;
-        }
+    bool assign(const hcl::BodyAttribute& from, std::optional<T>& to) {
         T value{};
-        assign(from, value);
-        if (diagnostics_.error_count() == before) {
-            to = std::move(value);
+        if (!assign(from, value)) {
+            return false;
         }
+        to = std::move(value);
+        return true;
     }
 
     /// A body without a schema, as drivers take it: nested blocks become lists of maps.
@@ -79,7 +81,6 @@ public:
     }
 
 private:
-    bool is_null(const hcl::BodyAttribute& from);
     /// The value as that type; nullopt for null or after a mistake.
     std::optional<hcl::Value> value_of(const hcl::BodyAttribute& from, const hcl::Type& type);
     void refuse_argument(const Rules& rules, const hcl::BodyAttribute& a);
@@ -144,7 +145,8 @@ BlockRule block(std::string_view type, Box<U> T::* member, const Rules& (*rules)
             U value{};
             d.read(rules(), &value, from.body);
             static_cast<T*>(target)->*member = Box<U>(std::move(value));
-        }
+        },
+        rules
     };
 }
 
@@ -159,7 +161,8 @@ BlockRule blocks(std::string_view type, std::vector<U> T::* member, const Rules&
             U value{};
             d.read(rules(), &value, from.body);
             (static_cast<T*>(target)->*member).push_back(std::move(value));
-        }
+        },
+        rules
     };
 }
 
@@ -181,7 +184,8 @@ BlockRule labelled(
             value.*label = from.labels.at(0);
             d.read(rules(), &value, from.body);
             (static_cast<T*>(target)->*member).push_back(std::move(value));
-        }
+        },
+        rules
     };
 }
 
@@ -223,12 +227,18 @@ void add_placement(Rules& rules, bool with_spread) {
          Times::Many,
          [](void* t, const hcl::BodyBlock& b, Decoder& d) {
              read_constraint(static_cast<T*>(t)->constraints, b, d);
-         }}
+         },
+         &constraint_rules}
     );
-    rules.blocks
-        .push_back({"affinity", {}, Times::Many, [](void* t, const hcl::BodyBlock& b, Decoder& d) {
-                        read_affinity(static_cast<T*>(t)->affinities, b, d);
-                    }});
+    rules.blocks.push_back(
+        {"affinity",
+         {},
+         Times::Many,
+         [](void* t, const hcl::BodyBlock& b, Decoder& d) {
+             read_affinity(static_cast<T*>(t)->affinities, b, d);
+         },
+         &affinity_rules}
+    );
     if constexpr (requires(T t) { t.spreads; }) {
         if (with_spread) {
             rules.blocks.push_back(blocks("spread", &T::spreads, &spread_rules));

@@ -1,478 +1,335 @@
 #include "jobspec/diff.h"
 
 #include "base/check.h"
-#include "wire/names.h"
-#include "wire/value_json.h"
-
-#include <fmt/format.h>
+#include "jobspec/diff_parts.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <set>
 
 namespace nl::jobspec {
 namespace {
 
-using model::FieldDiff;
-using model::ObjectDiff;
+using namespace differences;
+using model::Job;
+using model::Task;
+using model::TaskGroup;
 
-constexpr std::string_view kNone = "None";
-constexpr std::string_view kAdded = "Added";
-constexpr std::string_view kDeleted = "Deleted";
-constexpr std::string_view kEdited = "Edited";
-
-using Texts = std::map<std::string, std::string>;
-
-/// What is looked at of a noun, and what one of a list of them is called.
-struct Naming {
-    std::string_view list;
-    std::string_view one;
-};
-
-constexpr std::array kListNames{
-    Naming{"Constraints", "Constraint"},
-    Naming{"Affinities", "Affinity"},
-    Naming{"Spreads", "Spread"},
-    Naming{"SpreadTarget", "SpreadTarget"},
-    Naming{"Networks", "Network"},
-    Naming{"Services", "Service"},
-    Naming{"Checks", "Check"},
-    Naming{"Templates", "Template"},
-    Naming{"Artifacts", "Artifact"},
-    Naming{"VolumeMounts", "VolumeMount"},
-    Naming{"Volumes", "Volume"},
-    Naming{"Devices", "Device"},
-    Naming{"DynamicPorts", "Dynamic Port"},
-    Naming{"ReservedPorts", "Static Port"},
-    Naming{"Identities", "Identity"},
-    Naming{"Secrets", "Secret"},
-    Naming{"Actions", "Action"},
-    Naming{"ScalingPolicies", "Scaling"},
-    Naming{"Upstreams", "ConsulUpstreams"},
-    Naming{"Regions", "Region"},
-    Naming{"Links", "Link"},
-    Naming{"ParameterizedJob", "ParameterizedJob"},
-};
-
-std::string one_of_list(const std::string& list) {
-    for (const Naming& n : kListNames) {
-        if (n.list == list) {
-            return std::string(n.one);
-        }
-    }
-    return list;
-}
-
-/// Fields that differ between versions without the job being another.
-bool is_book_keeping(std::string_view noun, std::string_view name) {
-    static constexpr std::array<std::string_view, 14> kJob{
-        "ID",
-        "Status",
-        "StatusDescription",
-        "Version",
-        "Stable",
-        "CreateIndex",
-        "ModifyIndex",
-        "JobModifyIndex",
-        "SubmitTime",
-        "NomadTokenID",
-        "DispatchIdempotencyToken",
-        "Update",
-        "VersionTag",
-        "TaskGroups"
-    };
-    if (noun == "Job") {
-        return std::ranges::find(kJob, name) != kJob.end();
-    }
-    if (noun == "ScalingPolicy") {
-        return name == "ID" || name == "CreateIndex" || name == "ModifyIndex" || name == "Target";
-    }
-    return (noun == "TaskGroup" && (name == "Name" || name == "Tasks")) ||
-           (noun == "Task" && name == "Name");
-}
-
-void sort(std::vector<FieldDiff>& fields) {
-    std::ranges::stable_sort(fields, {}, &FieldDiff::name);
-}
-
-bool changed(const std::vector<FieldDiff>& fields, const std::vector<ObjectDiff>& objects) {
+template <class... Lists>
+bool changed(const Lists&... lists) {
     const auto differs = [](const auto& d) { return d.type != kNone; };
-    return std::ranges::any_of(fields, differs) || std::ranges::any_of(objects, differs);
+    return (std::ranges::any_of(lists, differs) || ...);
 }
 
-void compare_texts(
-    const Texts& before, const Texts& after, DiffContext context, std::vector<FieldDiff>& out
-) {
-    const auto add = [&](std::string_view type,
-                         const std::string& name,
-                         const std::string& old,
-                         const std::string& now) {
-        out.push_back({.type = std::string(type), .name = name, .old = old, .new_ = now});
-    };
-    for (const auto& [name, old] : before) {
-        const auto found = after.find(name);
-        if (found == after.end()) {
-            add(kDeleted, name, old, "");
-        } else if (found->second != old) {
-            add(old.empty()             ? kAdded
-                : found->second.empty() ? kDeleted
-                                        : kEdited,
-                name,
-                old,
-                found->second);
-        } else if (context == DiffContext::WholeObjects) {
-            add(kNone, name, old, old);
-        }
-    }
-    for (const auto& [name, now] : after) {
-        if (!before.contains(name)) {
-            add(kAdded, name, "", now);
-        }
-    }
-    sort(out);
-}
-
-void flatten(const Value& value, const std::string& name, Texts& out) {
-    if (const auto* list = value.as_list()) {
-        for (std::size_t i = 0; i < list->size(); ++i) {
-            flatten((*list)[i], fmt::format("{}[{}]", name, i), out);
-        }
-    } else if (const auto* map = value.as_map()) {
-        for (const auto& [key, item] : *map) {
-            flatten(item, name.empty() ? key : fmt::format("{}[{}]", name, key), out);
-        }
-    } else if (const auto* text = value.as_string()) {
-        out.emplace(name, *text);
-    } else if (!value.is_null()) {
-        out.emplace(name, wire::write_json(value));
-    }
-}
-
+/// The plain fields of a job, group or task that is new, gone or edited. `only_edited` are added
+/// where both sides exist.
 template <class T>
-concept Scalar =
-    std::is_same_v<T, bool> || std::is_integral_v<T> || std::is_same_v<T, std::string> ||
-    std::is_same_v<T, Duration> || std::is_same_v<T, Blob>;
-
-template <Scalar T>
-std::string text_of(const T& v) {
-    if constexpr (std::is_same_v<T, bool>) {
-        return v ? "true" : "false";
-    } else if constexpr (std::is_integral_v<T>) {
-        return std::to_string(v);
-    } else if constexpr (std::is_same_v<T, Duration>) {
-        return std::to_string(v.ns);
-    } else if constexpr (std::is_same_v<T, Blob>) {
-        return base64_encode(v.bytes);
-    } else {
-        return v;
-    }
-}
-
-/// The plain fields of a noun as text, maps of text as Name[key]; for a list of blocks' items.
-template <class T>
-Texts texts_of(const T& noun) {
-    Texts out;
-    visit_fields(noun, [&](FieldInfo info, const auto& member) {
-        using M = std::remove_cvref_t<decltype(member)>;
-        const std::string name = wire::json_name(T::kNlTypeName, info.name);
-        if (is_book_keeping(T::kNlTypeName, name)) {
-            return;
-        }
-        if constexpr (Scalar<M>) {
-            out.emplace(name, text_of(member));
-        } else if constexpr (kIsOptional<M>) {
-            if constexpr (Scalar<typename M::value_type>) {
-                if (member) {
-                    out.emplace(name, text_of(*member));
-                }
-            }
-        } else if constexpr (std::is_same_v<M, StringMap>) {
-            for (const auto& [key, value] : member) {
-                out.emplace(fmt::format("{}[{}]", name, key), value);
-            }
-        }
-    });
-    // Empty text says nothing of a thing that comes or goes.
-    return out;
-}
-
-template <class T>
-std::vector<ObjectDiff> objects_of(const T* before, const T* after, DiffContext context);
-
-template <class T>
-std::optional<ObjectDiff> object_diff(
-    std::string name, const T* before, const T* after, DiffContext context
-) {
-    if (before == nullptr && after == nullptr) {
-        return std::nullopt;
-    }
-    if (before != nullptr && after != nullptr && *before == *after) {
-        return std::nullopt;
-    }
-    ObjectDiff out{.name = std::move(name)};
-    Texts old = before != nullptr ? texts_of(*before) : Texts{};
-    Texts now = after != nullptr ? texts_of(*after) : Texts{};
-    if (before == nullptr || after == nullptr) {
-        std::erase_if(before == nullptr ? now : old, [](const auto& t) {
-            return t.second.empty();
-        });
-    }
-    compare_texts(old, now, context, out.fields);
-    out.objects = objects_of(before, after, context);
-    out.type = before == nullptr ? kAdded : after == nullptr ? kDeleted : kEdited;
-    return out;
-}
-
-/// What two items of a list must share to be one item that was edited; "" where items have no
-/// identity and are only ever added or deleted.
-template <class T>
-std::string key_of(const T& item) {
-    if constexpr (requires { item.dest_path; }) {
-        return item.dest_path;
-    } else if constexpr (std::is_same_v<T, model::RequestedDevice> ||
-                         std::is_same_v<T, model::Service> ||
-                         std::is_same_v<T, model::ServiceCheck> ||
-                         std::is_same_v<T, model::WorkloadIdentity> ||
-                         std::is_same_v<T, model::Secret> || std::is_same_v<T, model::Action>) {
-        return item.name;
-    } else if constexpr (std::is_same_v<T, model::Port>) {
-        return item.label;
-    } else {
-        return "";
-    }
-}
-
-template <class T>
-void list_diff(
-    const std::string& name,
-    const std::vector<T>& before,
-    const std::vector<T>& after,
-    DiffContext context,
-    std::vector<ObjectDiff>& out
-) {
-    std::vector<bool> matched(after.size(), false);
-    const auto take = [&](const T& old, auto same) -> const T* {
-        for (std::size_t i = 0; i < after.size(); ++i) {
-            if (!matched[i] && same(old, after[i])) {
-                matched[i] = true;
-                return &after[i];
-            }
-        }
-        return nullptr;
-    };
-    std::vector<const T*> gone;
-    for (const T& old : before) {
-        if (take(old, std::equal_to<T>()) == nullptr) {
-            gone.push_back(&old);
-        }
-    }
-    // A single network is the same network, changed.
-    const bool sole =
-        std::is_same_v<T, model::NetworkResource> && before.size() == 1 && after.size() == 1;
-    for (const T* old : gone) {
-        const T* now = take(*old, [&](const T& a, const T& b) {
-            const std::string key = key_of(a);
-            return sole || (!key.empty() && key == key_of(b));
-        });
-        if (auto d = object_diff(name, old, now, context)) {
-            out.push_back(std::move(*d));
-        }
-    }
-    for (std::size_t i = 0; i < after.size(); ++i) {
-        if (!matched[i]) {
-            if (auto d = object_diff<T>(name, nullptr, &after[i], context)) {
-                out.push_back(std::move(*d));
-            }
-        }
-    }
-}
-
-void text_set_diff(
-    const std::string& name,
-    const std::vector<std::string>& before,
-    const std::vector<std::string>& after,
-    DiffContext context,
-    std::vector<ObjectDiff>& out
-) {
-    const std::set<std::string> old(before.begin(), before.end());
-    const std::set<std::string> now(after.begin(), after.end());
-    if (old == now) {
-        return;
-    }
-    ObjectDiff d{.name = name};
-    for (const std::string& text : old) {
-        if (!now.contains(text)) {
-            d.fields.push_back(
-                {.type = std::string(kDeleted), .name = name, .old = text, .new_ = ""}
-            );
-        } else if (context == DiffContext::WholeObjects) {
-            d.fields.push_back({.type = std::string(kNone), .name = name, .old = text, .new_ = text}
-            );
-        }
-    }
-    for (const std::string& text : now) {
-        if (!old.contains(text)) {
-            d.fields.push_back({.type = std::string(kAdded), .name = name, .new_ = text});
-        }
-    }
-    d.type = old.empty() ? kAdded : now.empty() ? kDeleted : kEdited;
-    out.push_back(std::move(d));
-}
-
-template <class M>
-void member_diff(
-    const std::string& name,
-    const M& before,
-    const M& after,
-    DiffContext context,
-    std::vector<ObjectDiff>& out
-) {
-    if constexpr (kIsBox<M>) {
-        if (auto d = object_diff(name, before.get(), after.get(), context)) {
-            out.push_back(std::move(*d));
-        }
-    } else if constexpr (std::is_same_v<M, std::vector<std::string>>) {
-        text_set_diff(name, before, after, context, out);
-    } else if constexpr (std::is_same_v<M, ValueMap>) {
-        Texts old;
-        Texts now;
-        flatten(Value(before), "", old);
-        flatten(Value(after), "", now);
-        if (old != now) {
-            ObjectDiff d{
-                .type = std::string(
-                    old.empty()   ? kAdded
-                    : now.empty() ? kDeleted
-                                  : kEdited
-                ),
-                .name = name
-            };
-            compare_texts(old, now, context, d.fields);
-            out.push_back(std::move(d));
-        }
-    } else if constexpr (kIsVector<M>) {
-        if constexpr (HasFields<typename M::value_type>) {
-            list_diff(one_of_list(name), before, after, context, out);
-        }
-    } else if constexpr (std::is_same_v<M, Map<model::VolumeRequest>>) {
-        std::set<std::string> keys;
-        for (const auto* map : {&before, &after}) {
-            for (const auto& [key, unused] : *map) {
-                keys.insert(key);
-            }
-        }
-        for (const std::string& key : keys) {
-            const auto old = before.find(key);
-            const auto now = after.find(key);
-            if (auto d = object_diff(
-                    one_of_list(name),
-                    old == before.end() ? nullptr : &old->second,
-                    now == after.end() ? nullptr : &now->second,
-                    context
-                )) {
-                out.push_back(std::move(*d));
-            }
-        }
-    }
-}
-
-template <class T>
-std::vector<ObjectDiff> objects_of(const T* before, const T* after, DiffContext context) {
-    std::vector<ObjectDiff> out;
-    static const T kEmpty{};
-    const T& old = before != nullptr ? *before : kEmpty;
-    const T& now = after != nullptr ? *after : kEmpty;
-    std::vector<const void*> members;
-    visit_fields(now, [&](FieldInfo, const auto& member) { members.push_back(&member); });
-    std::size_t at = 0;
-    visit_fields(old, [&](FieldInfo info, const auto& member) {
-        using M = std::remove_cvref_t<decltype(member)>;
-        const void* other = members[at++];
-        const std::string name = wire::json_name(T::kNlTypeName, info.name);
-        if (!is_book_keeping(T::kNlTypeName, name)) {
-            member_diff(name, member, *static_cast<const M*>(other), context, out);
-        }
-    });
-    std::ranges::stable_sort(out, {}, &ObjectDiff::name);
-    return out;
-}
-
-/// The kind of change of a whole noun.
-std::string kind_of(bool before, bool after, bool differs) {
-    return std::string(!before ? kAdded : !after ? kDeleted : differs ? kEdited : kNone);
-}
-
-template <class T>
-void plain_diff(
+void own_fields(
     const T* before,
     const T* after,
-    DiffContext context,
-    std::vector<FieldDiff>& fields,
-    std::vector<ObjectDiff>& objects
+    std::initializer_list<std::string_view> without,
+    const std::function<void(const T&, Texts&)>& only_edited,
+    std::vector<FieldDiff>& out
 ) {
-    Texts old = before != nullptr ? texts_of(*before) : Texts{};
-    Texts now = after != nullptr ? texts_of(*after) : Texts{};
-    if (before == nullptr || after == nullptr) {
-        std::erase_if(before == nullptr ? now : old, [](const auto& t) {
-            return t.second.empty();
-        });
+    Texts old = before != nullptr ? texts_of(*before, without) : Texts{};
+    Texts now = after != nullptr ? texts_of(*after, without) : Texts{};
+    if (before != nullptr && after != nullptr && only_edited) {
+        only_edited(*before, old);
+        only_edited(*after, now);
     }
-    compare_texts(old, now, DiffContext::OnlyChanges, fields);
-    objects = objects_of(before, after, context);
+    compare_texts(old, now, DiffContext::OnlyChanges, out);
 }
 
 /// Calls with every pair of the same name, null where one side has none; in order of name.
 template <class T, class F>
-void by_name(const std::vector<T>* before, const std::vector<T>* after, F each) {
+void by_name(const std::vector<T>& before, const std::vector<T>& after, F each) {
     std::map<std::string_view, std::pair<const T*, const T*>> all;
-    if (before != nullptr) {
-        for (const T& t : *before) {
-            all[t.name].first = &t;
-        }
+    for (const T& t : before) {
+        all[t.name].first = &t;
     }
-    if (after != nullptr) {
-        for (const T& t : *after) {
-            all[t.name].second = &t;
-        }
+    for (const T& t : after) {
+        all[t.name].second = &t;
     }
     for (const auto& [name, pair] : all) {
         each(std::string(name), pair.first, pair.second);
     }
 }
 
-model::TaskDiff task_diff(
-    const std::string& name,
-    const model::Task* before,
-    const model::Task* after,
+/// The task without what the servers keep in it.
+Task content(Task task) {
+    for (auto& policy : task.scaling_policies) {
+        policy.id.clear();
+        policy.target.clear();
+        policy.namespace_.clear();
+        policy.create_index = {};
+        policy.modify_index = {};
+    }
+    return task;
+}
+
+TaskGroup content(TaskGroup group) {
+    if (group.scaling) {
+        group.scaling->id.clear();
+        group.scaling->target.clear();
+        group.scaling->namespace_.clear();
+        group.scaling->create_index = {};
+        group.scaling->modify_index = {};
+    }
+    for (Task& task : group.tasks) {
+        task = content(std::move(task));
+    }
+    return group;
+}
+
+template <class T>
+std::string kind_of(const T* before, const T* after) {
+    const bool same = before != nullptr && after != nullptr && content(*before) == content(*after);
+    return std::string(
+        before == nullptr  ? kAdded
+        : after == nullptr ? kDeleted
+        : same             ? kNone
+                           : kEdited
+    );
+}
+
+Objects secrets(
+    const std::vector<model::Secret>& before,
+    const std::vector<model::Secret>& after,
     DiffContext context
 ) {
-    model::TaskDiff out{.name = name};
-    plain_diff(before, after, context, out.fields, out.objects);
-    out.type = kind_of(before != nullptr, after != nullptr, changed(out.fields, out.objects));
+    return by_key<model::Secret>(
+        {.name = "Secret",
+         .texts =
+             [](const model::Secret& s) {
+                 Texts out = texts_of(s);
+                 for (auto& [name, value] : flattened(ValueMap{{"Config", Value(s.config)}})) {
+                     out.emplace(name, value);
+                 }
+                 return out;
+             },
+         .context = context},
+        before,
+        after,
+        [](const model::Secret& s) { return s.name; }
+    );
+}
+
+Objects actions(
+    const std::vector<model::Action>& before,
+    const std::vector<model::Action>& after,
+    DiffContext context
+) {
+    return by_place<model::Action>(
+        {.name = "Action",
+         .parts = [context](
+                      const model::Action& old, const model::Action& now, Objects& out
+                  ) { add(text_set("Args", old.args, now.args, context), out); },
+         .context = context},
+        before,
+        after
+    );
+}
+
+const Box<model::TaskScheduleCron>& cron_of(const Box<model::TaskSchedule>& schedule) {
+    static const Box<model::TaskScheduleCron> kNo;
+    return schedule ? schedule->cron : kNo;
+}
+
+model::TaskDiff task_diff(
+    const std::string& name, const Task* before, const Task* after, DiffContext context
+) {
+    model::TaskDiff out{.type = kind_of(before, after), .name = name};
+    own_fields<Task>(before, after, {"Name"}, nullptr, out.fields);
+    static const Task kEmpty{};
+    const Task& old = before != nullptr ? *before : kEmpty;
+    const Task& now = after != nullptr ? *after : kEmpty;
+    Objects& to = out.objects;
+    add(constraints(old.constraints, now.constraints, context), to);
+    add(affinities(old.affinities, now.affinities, context), to);
+    add(config("Config", old.config, now.config, context), to);
+    add(resources(old.resources, now.resources, context), to);
+    add(plain("LogConfig", old.log_config, now.log_config, context), to);
+    add(plain("DispatchPayload", old.dispatch_payload, now.dispatch_payload, context), to);
+    add(by_likeness<model::TaskArtifact>(
+            {.name = "Artifact", .context = context},
+            old.artifacts,
+            now.artifacts,
+            [](const model::TaskArtifact& a, std::size_t, const model::TaskArtifact& b, std::size_t
+            ) { return a.relative_dest == b.relative_dest ? 1 : 0; }
+        ),
+        to);
+    add(services(old.services, now.services, context), to);
+    add(object<model::Vault>({.name = "Vault", .context = context}, old.vault, now.vault), to);
+    add(secrets(old.secrets, now.secrets, context), to);
+    add(plain("Consul", old.consul, now.consul, context), to);
+    add(templates(old.templates, now.templates, context), to);
+    add(object(identity_form(context), old.identity, now.identity), to);
+    add(identities(old.identities, now.identities, context), to);
+    add(actions(old.actions, now.actions, context), to);
+    add(volume_mounts(old.volume_mounts, now.volume_mounts, context), to);
+    add(plain("Schedule", cron_of(old.schedule), cron_of(now.schedule), context), to);
+    if (before != nullptr && after != nullptr) {
+        add(object<model::TaskLifecycleConfig>(
+                {.name = "Lifecycle", .context = context}, old.lifecycle, now.lifecycle
+            ),
+            to);
+        add(object<model::RestartPolicy>(
+                {.name = "RestartPolicy", .context = context},
+                old.restart_policy,
+                now.restart_policy
+            ),
+            to);
+        add(object<model::TaskCSIPluginConfig>(
+                {.name = "CSIPluginConfig", .context = context},
+                old.csi_plugin_config,
+                now.csi_plugin_config
+            ),
+            to);
+    }
     return out;
 }
 
 model::TaskGroupDiff group_diff(
-    const std::string& name,
-    const model::TaskGroup* before,
-    const model::TaskGroup* after,
-    DiffContext context
+    const std::string& name, const TaskGroup* before, const TaskGroup* after, DiffContext context
 ) {
-    model::TaskGroupDiff out{.name = name};
-    plain_diff(before, after, context, out.fields, out.objects);
-    by_name(
-        before != nullptr ? &before->tasks : nullptr,
-        after != nullptr ? &after->tasks : nullptr,
-        [&](const std::string& task, const model::Task* old, const model::Task* now) {
-            out.tasks.push_back(task_diff(task, old, now, context));
-        }
+    model::TaskGroupDiff out{.type = kind_of(before, after), .name = name};
+    own_fields<TaskGroup>(
+        before,
+        after,
+        {"Name"},
+        [](const TaskGroup& group, Texts& to) {
+            const auto time = [&](const char* field, const std::optional<Duration>& value) {
+                to.emplace(field, value ? text_of(*value) : "");
+            };
+            time("ShutdownDelay", group.shutdown_delay);
+            time("MaxRunDuration", group.max_run_duration);
+            time("StopAfterClientDisconnect", group.stop_after_client_disconnect);
+            time("MaxClientDisconnect", group.max_client_disconnect);
+        },
+        out.fields
     );
-    const bool differs =
-        changed(out.fields, out.objects) ||
-        std::ranges::any_of(out.tasks, [](const auto& t) { return t.type != kNone; });
-    out.type = kind_of(before != nullptr, after != nullptr, differs);
+    static const TaskGroup kEmpty{};
+    const TaskGroup& old = before != nullptr ? *before : kEmpty;
+    const TaskGroup& now = after != nullptr ? *after : kEmpty;
+    Objects& to = out.objects;
+    add(constraints(old.constraints, now.constraints, context), to);
+    add(affinities(old.affinities, now.affinities, context), to);
+    if (before != nullptr && after != nullptr) {
+        add(spreads(old.spreads, now.spreads, context), to);
+    }
+    add(plain("RestartPolicy", old.restart_policy, now.restart_policy, context), to);
+    add(plain("Migrate", old.migrate, now.migrate, context), to);
+    add(plain("ReschedulePolicy", old.reschedule_policy, now.reschedule_policy, context), to);
+    add(plain("EphemeralDisk", old.ephemeral_disk, now.ephemeral_disk, context), to);
+    add(plain("Consul", old.consul, now.consul, context), to);
+    add(plain("Update", old.update, now.update, context, {"Stagger"}), to);
+    add(object<model::DisconnectStrategy>(
+            {.name = "Disconnect",
+             .texts = [](const model::DisconnectStrategy& d
+                      ) { return texts_of(d, {}, Absent::Shown); },
+             .context = context},
+            old.disconnect,
+            now.disconnect
+        ),
+        to);
+    add(networks(old.networks, now.networks, context), to);
+    add(scaling(old.scaling, now.scaling), to);
+    add(services(old.services, now.services, context), to);
+    add(volumes(old.volumes, now.volumes, context), to);
+    by_name(old.tasks, now.tasks, [&](const std::string& task, const Task* a, const Task* b) {
+        out.tasks.push_back(task_diff(task, a, b, context));
+    });
     return out;
+}
+
+std::optional<ObjectDiff> periodic(const Job& old, const Job& now, DiffContext context) {
+    using model::PeriodicConfig;
+    return object(
+        Form<PeriodicConfig>{
+            .name = "Periodic",
+            .parts =
+                [](const PeriodicConfig& a, const PeriodicConfig& b, Objects& out) {
+                    if (a.specs != b.specs) {
+                        add(text_set("Specs", a.specs, b.specs, DiffContext::WholeObjects), out);
+                    }
+                },
+            .context = context
+        },
+        old.periodic,
+        now.periodic
+    );
+}
+
+std::optional<ObjectDiff> parameterized(const Job& old, const Job& now, DiffContext context) {
+    using model::ParameterizedJobConfig;
+    return object(
+        Form<ParameterizedJobConfig>{
+            .name = "ParameterizedJob",
+            .parts =
+                [context](
+                    const ParameterizedJobConfig& a, const ParameterizedJobConfig& b, Objects& out
+                ) {
+                    add(text_set("MetaOptional", a.meta_optional, b.meta_optional, context), out);
+                    add(text_set("MetaRequired", a.meta_required, b.meta_required, context), out);
+                },
+            .context = context
+        },
+        old.parameterized_job,
+        now.parameterized_job
+    );
+}
+
+std::optional<ObjectDiff> multiregion(const Job& old, const Job& now, DiffContext context) {
+    using model::Multiregion;
+    using model::MultiregionRegion;
+    const Form<MultiregionRegion> region{
+        .name = "Region",
+        .parts =
+            [](const MultiregionRegion& a, const MultiregionRegion& b, Objects& out) {
+                if (a.datacenters != b.datacenters) {
+                    add(text_set(
+                            "Datacenters", a.datacenters, b.datacenters, DiffContext::WholeObjects
+                        ),
+                        out);
+                }
+            },
+        .context = context
+    };
+    return object(
+        Form<Multiregion>{
+            .name = "Multiregion",
+            .parts =
+                [&](const Multiregion& a, const Multiregion& b, Objects& out) {
+                    add(plain("Strategy", a.strategy, b.strategy, context), out);
+                    add(by_key(
+                            region,
+                            a.regions,
+                            b.regions,
+                            [](const MultiregionRegion& r) { return r.name; }
+                        ),
+                        out);
+                    sort(out);
+                },
+            .context = context
+        },
+        old.multiregion,
+        now.multiregion
+    );
+}
+
+std::optional<ObjectDiff> ui(const Job& old, const Job& now, DiffContext context) {
+    using model::JobUIConfig;
+    const Form<model::JobUILink> link{.name = "Link", .context = context};
+    return object(
+        Form<JobUIConfig>{
+            .name = "UI",
+            .parts = [&](const JobUIConfig& a, const JobUIConfig& b, Objects& out
+                     ) { add(by_place(link, a.links, b.links), out); },
+            .context = context
+        },
+        old.ui,
+        now.ui
+    );
 }
 
 std::int64_t number(const std::string& text) {
@@ -481,10 +338,16 @@ std::int64_t number(const std::string& text) {
     return n;
 }
 
-/// Changes that a running task can take.
-bool in_place_object(std::string_view name) {
-    return name == "LogConfig" || name == "Service" || name == "Constraint" || name == "Affinity" ||
-           name == "RestartPolicy";
+/// Whether a running task can take the change of this object.
+bool in_place(const ObjectDiff& o) {
+    if (o.name == "LogConfig") {
+        // Whether there is a logger at all is decided when the task starts.
+        return std::ranges::none_of(o.fields, [](const FieldDiff& f) {
+            return f.name == "Disabled" && f.type != kNone;
+        });
+    }
+    return o.name == "Service" || o.name == "Constraint" || o.name == "Affinity" ||
+           o.name == "Spread" || o.name == "RestartPolicy";
 }
 
 void annotate_task(model::TaskDiff& task, const model::TaskGroupDiff& group) {
@@ -501,7 +364,7 @@ void annotate_task(model::TaskDiff& task, const model::TaskGroupDiff& group) {
                       (f.type != kNone && f.name != "KillTimeout" && f.name != "ShutdownDelay");
     }
     for (const ObjectDiff& o : task.objects) {
-        destructive = destructive || (o.type != kNone && !in_place_object(o.name));
+        destructive = destructive || (o.type != kNone && !in_place(o));
     }
     task.annotations.emplace_back(
         destructive ? "forces create/destroy update" : "forces in-place update"
@@ -510,21 +373,54 @@ void annotate_task(model::TaskDiff& task, const model::TaskGroupDiff& group) {
 
 }  // namespace
 
-model::JobDiff diff(const model::Job* before, const model::Job* after, DiffContext context) {
+model::JobDiff diff(const Job* before, const Job* after, DiffContext context) {
     NL_ASSERT(before != nullptr || after != nullptr);
     model::JobDiff out{.id = after != nullptr ? after->id : before->id};
-    plain_diff(before, after, context, out.fields, out.objects);
+    own_fields<Job>(
+        before,
+        after,
+        {"ID",
+         "Status",
+         "StatusDescription",
+         "Version",
+         "Stable",
+         "CreateIndex",
+         "ModifyIndex",
+         "JobModifyIndex",
+         "SubmitTime",
+         "NomadTokenID",
+         "Payload"},
+        nullptr,
+        out.fields
+    );
+    static const Job kEmpty{};
+    const Job& old = before != nullptr ? *before : kEmpty;
+    const Job& now = after != nullptr ? *after : kEmpty;
+    Objects& to = out.objects;
+    if (std::set(old.datacenters.begin(), old.datacenters.end()) !=
+        std::set(now.datacenters.begin(), now.datacenters.end())) {
+        add(text_set("Datacenters", old.datacenters, now.datacenters, context), to);
+    }
+    add(constraints(old.constraints, now.constraints, context), to);
+    add(affinities(old.affinities, now.affinities, context), to);
+    if (before != nullptr && after != nullptr) {
+        add(spreads(old.spreads, now.spreads, context), to);
+    }
     by_name(
-        before != nullptr ? &before->task_groups : nullptr,
-        after != nullptr ? &after->task_groups : nullptr,
-        [&](const std::string& name, const model::TaskGroup* old, const model::TaskGroup* now) {
-            out.task_groups.push_back(group_diff(name, old, now, context));
+        old.task_groups,
+        now.task_groups,
+        [&](const std::string& name, const TaskGroup* a, const TaskGroup* b) {
+            out.task_groups.push_back(group_diff(name, a, b, context));
         }
     );
-    const bool differs =
-        changed(out.fields, out.objects) ||
-        std::ranges::any_of(out.task_groups, [](const auto& g) { return g.type != kNone; });
-    out.type = kind_of(before != nullptr, after != nullptr, differs);
+    add(periodic(old, now, context), to);
+    add(parameterized(old, now, context), to);
+    add(multiregion(old, now, context), to);
+    add(ui(old, now, context), to);
+    out.type = before == nullptr                                   ? kAdded
+               : after == nullptr                                  ? kDeleted
+               : changed(out.fields, out.objects, out.task_groups) ? kEdited
+                                                                   : kNone;
     return out;
 }
 
@@ -545,7 +441,6 @@ void annotate(model::JobDiff& diff, const model::PlanAnnotations& annotations) {
             count("in-place update", u.in_place_update);
             count("create/destroy update", u.destructive_update);
             count("canary", u.canary);
-            count("preemptions", u.preemptions);
         }
         for (FieldDiff& field : group.fields) {
             if (field.name != "Count" || field.type == kNone) {

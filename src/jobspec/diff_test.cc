@@ -89,6 +89,59 @@ TEST(Diff, ContextShowsTheWholeObject) {
     EXPECT_EQ(whole.task_groups[0].objects[0].fields.size(), 5U);
 }
 
+TEST(Diff, ListsAreMatchedAsPeopleMatchThem) {
+    const auto service = [](const char* name, const char* port, const char* tag) {
+        return fmt::format(
+            "service {{\n name = \"{}\"\n port = \"{}\"\n provider = \"nomad\"\n tags = "
+            "[\"{}\"]\n}}\n",
+            name,
+            port,
+            tag
+        );
+    };
+    const model::Job a = job(web(service("one", "http", "x") + service("two", "rpc", "y"), ""));
+    const model::Job b = job(web(service("two", "rpc", "z") + service("one", "http", "x"), ""));
+    const auto d = diff(&a, &b, DiffContext::OnlyChanges);
+    EXPECT_THAT(
+        lines(d),
+        ElementsAre(
+            "g/Service.Tags.Tags Added \"\" \"z\"", "g/Service.Tags.Tags Deleted \"y\" \"\""
+        )
+    );
+    ASSERT_EQ(d.task_groups[0].objects.size(), 1U);
+    EXPECT_EQ(d.task_groups[0].objects[0].type, "Edited");
+    EXPECT_EQ(d.task_groups[0].objects[0].objects[0].type, "Edited");
+}
+
+TEST(Diff, NetworksComeAndGoWhole) {
+    const model::Job a = job(web("network {\n port \"a\" {}\n}", ""));
+    const model::Job b = job(web("network {\n port \"a\" {\n static = 80\n }\n}", ""));
+    const auto d = diff(&a, &b, DiffContext::OnlyChanges);
+    ASSERT_EQ(d.task_groups[0].objects.size(), 2U);
+    EXPECT_EQ(d.task_groups[0].objects[0].type, "Added");
+    EXPECT_EQ(d.task_groups[0].objects[0].objects[0].name, "Static Port");
+    EXPECT_EQ(d.task_groups[0].objects[1].type, "Deleted");
+    EXPECT_EQ(d.task_groups[0].objects[1].objects[0].name, "Dynamic Port");
+}
+
+TEST(Diff, WhatNomadPassesOverIsShownWhereItChanges) {
+    const model::Job a =
+        job(web("max_run_duration = \"1h\"", "lifecycle {\n hook = \"prestart\"\n}"));
+    const model::Job b = job(
+        web("max_run_duration = \"2h\"\nspread {\n attribute = \"${node.class}\"\n}",
+            "lifecycle {\n hook = \"poststop\"\n}")
+    );
+    EXPECT_THAT(
+        lines(diff(&a, &b, DiffContext::OnlyChanges)),
+        ElementsAre(
+            "g/MaxRunDuration Edited \"3600000000000\" \"7200000000000\"",
+            "g/Spread.Attribute Added \"\" \"${node.class}\"",
+            "g/Spread.Weight Added \"\" \"50\"",
+            "g/t/Lifecycle.Hook Edited \"prestart\" \"poststop\""
+        )
+    );
+}
+
 TEST(Diff, NoJobBeforeIsAllAdded) {
     const model::Job a = job(web("", ""));
     const auto d = diff(nullptr, &a, DiffContext::OnlyChanges);

@@ -23,7 +23,9 @@ struct Written {
     std::optional<std::int64_t> weight;
 };
 
-const Rules& written_constraint_rules() {
+}  // namespace
+
+const Rules& constraint_rules() {
     static const Rules kRules{
         .arguments =
             {
@@ -44,7 +46,7 @@ const Rules& written_constraint_rules() {
     return kRules;
 }
 
-const Rules& written_affinity_rules() {
+const Rules& affinity_rules() {
     static const Rules kRules{
         .arguments =
             {
@@ -63,6 +65,8 @@ const Rules& written_affinity_rules() {
     return kRules;
 }
 
+namespace {
+
 void shorthand(Written& w, std::string_view op, const std::optional<std::string>& value) {
     if (value) {
         w.op = op;
@@ -74,7 +78,7 @@ void shorthand(Written& w, std::string_view op, const std::optional<std::string>
 
 void read_constraint(std::vector<model::Constraint>& to, const BodyBlock& from, Decoder& d) {
     Written w;
-    d.read(written_constraint_rules(), &w, from.body);
+    d.read(constraint_rules(), &w, from.body);
     // The last of this order wins where several are given.
     shorthand(w, "version", w.version);
     shorthand(w, "semver", w.semver);
@@ -95,7 +99,7 @@ void read_constraint(std::vector<model::Constraint>& to, const BodyBlock& from, 
 
 void read_affinity(std::vector<model::AffinitySpec>& to, const BodyBlock& from, Decoder& d) {
     Written w;
-    d.read(written_affinity_rules(), &w, from.body);
+    d.read(affinity_rules(), &w, from.body);
     shorthand(w, "version", w.version);
     shorthand(w, "semver", w.semver);
     shorthand(w, "regexp", w.regexp);
@@ -336,7 +340,8 @@ const Rules& network_rules() {
                      auto& network = *static_cast<NetworkResourceSpec*>(t);
                      (port.value > 0 ? network.reserved_ports : network.dynamic_ports)
                          .push_back(std::move(port));
-                 }},
+                 },
+                 &port_rules},
                 block("dns", &NetworkResourceSpec::dns, &dns_rules),
                 block("cni", &NetworkResourceSpec::cni, &cni_rules),
             }

@@ -260,20 +260,32 @@ void adapt(Rules& into, const Rules& from) {
              rule.times,
              [read = rule.read](void* t, const BodyBlock& b, Decoder& d) {
                  read(&static_cast<Outer*>(t)->noun, b, d);
-             }}
+             },
+             rule.inside}
         );
     }
 }
 
 template <class Outer>
 void add_sugar(Rules& rules) {
-    rules.blocks.push_back({"vault", {}, Times::Once, [](void* t, const BodyBlock& b, Decoder& d) {
-                                read_vault(static_cast<Outer*>(t)->sugar.vault, b, d);
-                            }});
-    rules.blocks
-        .push_back({"secret", {"name"}, Times::Many, [](void* t, const BodyBlock& b, Decoder& d) {
-                        read_secret(static_cast<Outer*>(t)->sugar.secrets, b, d);
-                    }});
+    rules.blocks.push_back(
+        {"vault",
+         {},
+         Times::Once,
+         [](void* t, const BodyBlock& b, Decoder& d) {
+             read_vault(static_cast<Outer*>(t)->sugar.vault, b, d);
+         },
+         &vault_rules}
+    );
+    rules.blocks.push_back(
+        {"secret",
+         {"name"},
+         Times::Many,
+         [](void* t, const BodyBlock& b, Decoder& d) {
+             read_secret(static_cast<Outer*>(t)->sugar.secrets, b, d);
+         },
+         &secret_rules}
+    );
 }
 
 }  // namespace
@@ -295,7 +307,8 @@ const Rules& group_rules() {
                      Times::Many,
                      [](void* t, const BodyBlock& b, Decoder& d) {
                          read_task(static_cast<TaskGroupSpec*>(t)->tasks, b, d);
-                     }},
+                     },
+                     &task_rules},
                     blocks("network", &TaskGroupSpec::networks, &network_rules),
                     blocks("service", &TaskGroupSpec::services, &service_rules),
                     {"volume",
@@ -308,7 +321,8 @@ const Rules& group_rules() {
                          static_cast<TaskGroupSpec*>(t)->volumes.insert_or_assign(
                              b.labels[0], std::move(volume)
                          );
-                     }},
+                     },
+                     &volume_rules},
                     block("restart", &TaskGroupSpec::restart_policy, &restart_rules),
                     block("reschedule", &TaskGroupSpec::reschedule_policy, &reschedule_rules),
                     block("update", &TaskGroupSpec::update, &update_rules),
@@ -323,7 +337,8 @@ const Rules& group_rules() {
                          policy.type = "horizontal";
                          d.read(group_scaling_rules(), &policy, b.body);
                          static_cast<TaskGroupSpec*>(t)->scaling = std::move(policy);
-                     }},
+                     },
+                     &group_scaling_rules},
                     block("consul", &TaskGroupSpec::consul, &consul_rules),
                 }
         };
@@ -363,7 +378,8 @@ const Rules& job_rules() {
                          d.read(group_rules(), &group, b.body);
                          push_down(group.sugar, group.noun);
                          static_cast<JobSpec*>(t)->task_groups.push_back(std::move(group.noun));
-                     }},
+                     },
+                     &group_rules},
                     block("update", &JobSpec::update, &update_rules),
                     block("migrate", &JobSpec::migrate, &migrate_rules),
                     block("reschedule", &JobSpec::reschedule, &reschedule_rules),
@@ -377,7 +393,8 @@ const Rules& job_rules() {
                              periodic.spec_type = "cron";
                          }
                          static_cast<JobSpec*>(t)->periodic = std::move(periodic);
-                     }},
+                     },
+                     &periodic_rules},
                     block("parameterized", &JobSpec::parameterized_job, &parameterized_rules),
                     block("retain", &JobSpec::retain, &retain_rules),
                     block("multiregion", &JobSpec::multiregion, &multiregion_rules),
@@ -388,10 +405,15 @@ const Rules& job_rules() {
         add_placement<JobSpec>(plain, true);
         Rules rules;
         adapt<JobTarget>(rules, plain);
-        rules.blocks
-            .push_back({"task", {"name"}, Times::Many, [](void* t, const BodyBlock& b, Decoder& d) {
-                            read_task(static_cast<JobTarget*>(t)->tasks, b, d);
-                        }});
+        rules.blocks.push_back(
+            {"task",
+             {"name"},
+             Times::Many,
+             [](void* t, const BodyBlock& b, Decoder& d) {
+                 read_task(static_cast<JobTarget*>(t)->tasks, b, d);
+             },
+             &task_rules}
+        );
         add_sugar<JobTarget>(rules);
         return rules;
     }();

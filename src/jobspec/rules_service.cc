@@ -229,7 +229,8 @@ const Rules& gateway_proxy_rules() {
                          ->envoy_gateway_bind_addresses.insert_or_assign(
                              b.labels[0], std::move(address)
                          );
-                 }},
+                 },
+                 &bind_address_rules},
                 free_block("config", &ConsulGatewayProxySpec::config),
             }
     };

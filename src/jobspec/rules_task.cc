@@ -61,7 +61,8 @@ const Rules& template_rules() {
                      script.fail_on_error = false;
                      d.read(change_script_rules(), &script, b.body);
                      static_cast<TemplateSpec*>(t)->change_script = script;
-                 }},
+                 },
+                 &change_script_rules},
                 block("wait", &TemplateSpec::wait, &wait_rules),
             }
     };
@@ -214,12 +215,13 @@ const Rules& task_rules() {
                      Times::Once,
                      [](void* t, const BodyBlock& b, Decoder& d) {
                          read_vault(static_cast<TaskSpec*>(t)->vault, b, d);
-                     }},
+                     },
+                     &vault_rules},
                     labelled(
                         "secret", "name", &TaskSpec::secrets, &model::Secret::name, &secret_rules
                     ),
                     block("consul", &TaskSpec::consul, &consul_rules),
-                    {"template", {}, Times::Many, read_template},
+                    {"template", {}, Times::Many, read_template, &template_rules},
                     block("resources", &TaskSpec::resources, &resources_rules),
                     block("restart", &TaskSpec::restart_policy, &restart_rules),
                     block("dispatch_payload", &TaskSpec::dispatch_payload, &dispatch_payload_rules),
@@ -227,9 +229,9 @@ const Rules& task_rules() {
                     block("logs", &TaskSpec::log_config, &log_rules),
                     blocks("artifact", &TaskSpec::artifacts, &artifact_rules),
                     blocks("volume_mount", &TaskSpec::volume_mounts, &volume_mount_rules),
-                    {"scaling", {"name"}, Times::Many, read_scaling},
+                    {"scaling", {"name"}, Times::Many, read_scaling, &scaling_rules},
                     block("csi_plugin", &TaskSpec::csi_plugin_config, &csi_plugin_rules),
-                    {"identity", {}, Times::Many, read_identity},
+                    {"identity", {}, Times::Many, read_identity, &identity_rules},
                     labelled(
                         "action", "name", &TaskSpec::actions, &model::Action::name, &action_rules
                     ),

@@ -4,7 +4,6 @@
 #include "jobspec/findings.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 
@@ -27,15 +26,12 @@ std::string joined(const std::vector<std::string>& all) {
 
 void check_restart(const model::RestartPolicy& policy, Mistakes& out) {
     constexpr Duration kLeast = seconds(5);
-    if (policy.mode != "delay" && policy.mode != "fail") {
-        out.add("Unsupported restart mode: \"{}\"", policy.mode);
-        if (policy.mode.empty()) {
-            return;
-        }
+    if (!one_of(policy.mode, {"delay", "fail"})) {
+        out.add("Unsupported restart mode: {}", quoted(policy.mode));
     }
-    if (policy.attempts == 0 && policy.mode == "delay") {
+    if (policy.attempts == 0 && policy.mode != "fail") {
         out.add(
-            "Restart policy \"{}\" with {} attempts is ambiguous", policy.mode, policy.attempts
+            "Restart policy {} with {} attempts is ambiguous", quoted(policy.mode), policy.attempts
         );
     }
     if (policy.interval < kLeast) {
@@ -55,29 +51,73 @@ void check_restart(const model::RestartPolicy& policy, Mistakes& out) {
     }
 }
 
-/// Time that `attempts` take with the policy's growing delays.
-Duration needed(const model::ReschedulePolicy& p) {
+/// How many of a policy's attempts fit into its interval, and how long all of them take.
+struct Attempts {
+    std::int64_t possible{0};
+    Duration needed{};
+    bool fit{true};
+};
+
+Attempts exponential_attempts(const model::ReschedulePolicy& p) {
     constexpr std::int64_t kMaxRounds = 10'000;
-    Duration sum{};
+    Attempts out;
     Duration delay = p.delay;
-    Duration before{};
     for (std::int64_t i = 0; i < std::min(p.attempts, kMaxRounds); ++i) {
-        sum = sum + delay;
-        if (p.delay_function == "exponential") {
-            delay = std::min(delay * 2, p.max_delay);
-        } else if (p.delay_function == "fibonacci") {
-            const Duration next = std::min(delay + before, p.max_delay);
-            before = delay;
-            delay = before == Duration{} ? next : std::max(next, delay);
+        // At the ceiling delays add up; below it each is as long as all before together.
+        out.needed = delay > p.max_delay ? out.needed + p.max_delay : delay;
+        if (out.needed < p.interval) {
+            ++out.possible;
+        }
+        if (delay <= p.max_delay) {
+            delay = delay * 2;
         }
     }
-    return sum;
+    out.fit = out.possible >= p.attempts;
+    return out;
+}
+
+Attempts fibonacci_attempts(const model::ReschedulePolicy& p) {
+    constexpr std::size_t kMaxRounds = 10'000;
+    Attempts out;
+    std::vector<Duration> slots{p.delay, p.delay};
+    bool at_ceiling = false;
+    for (std::size_t i = 2; i < kMaxRounds && static_cast<std::int64_t>(i) < p.attempts; ++i) {
+        Duration next = at_ceiling ? slots[i - 1] + p.max_delay : slots[i - 1] + slots[i - 2];
+        if (!at_ceiling && next > p.max_delay) {
+            next = p.max_delay;
+            at_ceiling = true;
+        }
+        slots.push_back(next);
+    }
+    out.needed = slots.back();
+    out.fit = p.interval >= out.needed;
+    if (!out.fit) {
+        const auto late = std::ranges::find_if(slots, [&](Duration at) { return at > p.interval; });
+        out.possible = late - slots.begin();
+    }
+    return out;
+}
+
+Attempts attempts_of(const model::ReschedulePolicy& p) {
+    if (p.delay_function == "exponential") {
+        return exponential_attempts(p);
+    }
+    if (p.delay_function == "fibonacci") {
+        return fibonacci_attempts(p);
+    }
+    Attempts out;
+    out.needed = p.delay * p.attempts;
+    out.fit = p.interval >= out.needed;
+    if (!out.fit && p.delay > Duration{}) {
+        out.possible = std::max<std::int64_t>(p.interval.ns / p.delay.ns, 0);
+    }
+    return out;
 }
 
 void check_reschedule(const model::ReschedulePolicy& p, Mistakes& out) {
     constexpr Duration kLeastDelay = seconds(5);
     constexpr Duration kLeastInterval = seconds(15);
-    if (p.attempts == 0 && !p.unlimited) {
+    if (p.attempts <= 0 && !p.unlimited) {
         return;  // Never.
     }
     if (p.attempts > 0) {
@@ -102,13 +142,11 @@ void check_reschedule(const model::ReschedulePolicy& p, Mistakes& out) {
         );
         fine = false;
     }
-    const bool known = p.delay_function == "constant" || p.delay_function == "exponential" ||
-                       p.delay_function == "fibonacci";
-    if (!known) {
+    if (!one_of(p.delay_function, {"constant", "exponential", "fibonacci"})) {
         out.add(
-            "Invalid delay function \"{}\", must be one of [\"constant\" \"exponential\" "
+            "Invalid delay function {}, must be one of [\"constant\" \"exponential\" "
             "\"fibonacci\"]",
-            p.delay_function
+            quoted(p.delay_function)
         );
         fine = false;
     }
@@ -139,29 +177,37 @@ void check_reschedule(const model::ReschedulePolicy& p, Mistakes& out) {
             to_string(kLeastInterval),
             to_string(p.interval)
         );
+    }
+    const Attempts attempts = fine ? attempts_of(p) : Attempts{};
+    if (attempts.fit) {
         return;
     }
-    const Duration time = needed(p);
-    if (fine && time > p.interval) {
-        out.add(
-            "Nomad can't make {} attempts in {} with initial delay {} and delay function \"{}\"",
-            p.attempts,
-            to_string(p.interval),
-            to_string(p.delay),
-            p.delay_function
-        );
-        out.add(
-            "Set the interval to at least {} to accommodate {} attempts",
-            to_string(time),
-            p.attempts
-        );
-    }
+    const std::string ceiling =
+        p.delay_function == "constant"
+            ? fmt::format(" and delay function {}", quoted(p.delay_function))
+            : fmt::format(
+                  ", delay function {}, and delay ceiling {}",
+                  quoted(p.delay_function),
+                  to_string(p.max_delay)
+              );
+    out.add(
+        "Nomad can only make {} attempts in {} with initial delay {}{}",
+        attempts.possible,
+        to_string(p.interval),
+        to_string(p.delay),
+        ceiling
+    );
+    constexpr std::int64_t kSecond = seconds(1).ns;
+    out.add(
+        "Set the interval to at least {} to accommodate {} attempts",
+        to_string(Duration{(attempts.needed.ns + kSecond / 2) / kSecond * kSecond}),
+        p.attempts
+    );
 }
 
 void check_update(const model::UpdateStrategy& u, Mistakes& out) {
-    if (u.health_check != "checks" && u.health_check != "task_states" &&
-        u.health_check != "manual") {
-        out.add("Invalid health check given: \"{}\"", u.health_check);
+    if (!one_of(u.health_check, {"checks", "task_states", "manual"})) {
+        out.add("Invalid health check given: {}", quoted(u.health_check));
     }
     if (u.max_parallel < 0) {
         out.add("Max parallel can not be less than zero: {} < 0", u.max_parallel);
@@ -206,8 +252,12 @@ void check_migrate(const model::MigrateStrategy& m, Mistakes& out) {
     if (m.max_parallel < 0) {
         out.add("MaxParallel must be >= 0 but found {}", m.max_parallel);
     }
-    if (m.health_check != "checks" && m.health_check != "task_states") {
-        out.add("Invalid HealthCheck: \"{}\"", m.health_check);
+    if (m.health_check.empty()) {
+        if (m.max_parallel > 0) {
+            out.add("Missing HealthCheck");
+        }
+    } else if (!one_of(m.health_check, {"checks", "task_states"})) {
+        out.add("Invalid HealthCheck: {}", quoted(m.health_check));
     }
     if (m.min_healthy_time < Duration{}) {
         out.add("MinHealthyTime is {} and must be >= 0", to_string(m.min_healthy_time));
@@ -221,54 +271,47 @@ void check_migrate(const model::MigrateStrategy& m, Mistakes& out) {
 }
 
 void check_disconnect(const model::DisconnectStrategy& d, const Job& job, Mistakes& out) {
+    if (d.stop_on_client_after) {
+        if (*d.stop_on_client_after < Duration{}) {
+            out.add("stop_after cannot be a negative duration");
+        }
+        if (!one_of(job.type, {"service", "batch"})) {
+            out.add("stop_after can only be used with service or batch job types");
+        }
+    }
     if (d.lost_after < Duration{}) {
         out.add("lost_after cannot be a negative duration");
     }
-    if (d.stop_on_client_after) {
-        if (*d.stop_on_client_after < Duration{}) {
-            out.add("stop_on_client_after cannot be a negative duration");
-        }
-        if (job.type != "service" && job.type != "batch") {
-            out.add("stop_on_client_after can only be used in batch and service job types");
-        }
-        if (d.lost_after > Duration{}) {
-            out.add("disconnect cannot be configured with both lost_after and stop_on_client_after"
-            );
-        }
+    if (d.stop_on_client_after && d.lost_after != Duration{}) {
+        out.add("Disconnect cannot be configured with both lost_after and stop_after");
     }
-    static constexpr std::array<std::string_view, 5> kKnown{
-        "", "best_score", "longest_running", "keep_original", "keep_replacement"
-    };
-    if (std::ranges::find(kKnown, d.reconcile) == kKnown.end()) {
+    if (!one_of(
+            d.reconcile, {"", "best_score", "longest_running", "keep_original", "keep_replacement"}
+        )) {
         out.add("reconcile option is invalid: {}", d.reconcile);
     }
 }
 
 void check_scaling(const model::ScalingPolicy& s, const TaskGroup& group, Mistakes& out) {
+    const auto invalid = [&](std::string_view why) { out.add("Scaling policy invalid: {}", why); };
+    if (s.type.empty()) {
+        invalid("missing scaling policy type");
+    } else if (s.type != "horizontal") {
+        invalid(fmt::format("scaling policy type \"{}\" is not valid", s.type));
+    }
     if (s.max < 0) {
-        out.add("maximum count must be specified and non-negative");
+        invalid("maximum count must be specified and non-negative");
     } else if (s.max < s.min) {
-        out.add("maximum count must not be less than minimum count");
+        invalid("maximum count must not be less than minimum count");
     }
     if (s.min < 0) {
-        out.add("minimum count must be specified and non-negative");
+        invalid("minimum count must be specified and non-negative");
     }
-    if (s.enabled && group.count < s.min) {
-        out.add(
-            "Task group count must not be less than minimum count in scaling policy: {} < {}",
-            group.count,
-            s.min
-        );
+    if (s.max < group.count) {
+        invalid("task group count must not be greater than maximum count in scaling policy");
     }
-    if (s.enabled && s.max < group.count) {
-        out.add(
-            "Task group count must not be greater than maximum count in scaling policy: {} > {}",
-            group.count,
-            s.max
-        );
-    }
-    if (s.type != "horizontal") {
-        out.add("scaling policy type \"{}\" is not valid", s.type);
+    if (group.count < s.min) {
+        invalid("task group count must not be less than minimum count in scaling policy");
     }
 }
 
@@ -290,15 +333,69 @@ void check_tasks(const TaskGroup& group, Mistakes& out) {
         out.add("Only one task may be marked as leader");
     }
     if (mains == 0 && !group.tasks.empty()) {
-        out.add("Task group must have at least one task without a lifecycle");
+        out.add("Task group {} must have at least one main task", group.name);
+    }
+}
+
+void check_script_checks(const TaskGroup& group, Mistakes& out) {
+    for (const model::Service& service : group.services) {
+        for (const model::ServiceCheck& check : service.checks) {
+            if (service.task_name.empty() && check.type == "script" && check.task_name.empty()) {
+                out.add(
+                    "Service [{}]->{} or Check {} must specify task parameter",
+                    group.name,
+                    service.name,
+                    check.name
+                );
+            }
+        }
+    }
+}
+
+void check_policies(const TaskGroup& group, const Job& job, Mistakes& out) {
+    if (group.restart_policy) {
+        check_restart(*group.restart_policy, out);
+    } else {
+        out.add("Task Group {} should have a restart policy", group.name);
+    }
+    if (job.type != "system") {
+        check_spreads(group.spreads, out);
+    } else if (!group.spreads.empty()) {
+        out.add("System jobs may not have a spread block");
+    }
+    if (is_system(job)) {
+        if (group.reschedule_policy) {
+            out.add("System or sysbatch jobs should not have a reschedule policy");
+        }
+    } else if (group.reschedule_policy) {
+        check_reschedule(*group.reschedule_policy, out);
+    } else {
+        out.add("Task Group {} should have a reschedule policy", group.name);
+    }
+    if (!group.ephemeral_disk) {
+        out.add("Task Group {} should have an ephemeral disk object", group.name);
+    } else if (group.ephemeral_disk->size_mb < 10) {
+        out.add("minimum DiskMB value is 10; got {}", group.ephemeral_disk->size_mb);
+    }
+    if (group.update) {
+        if (!one_of(job.type, {"service", "system"})) {
+            out.add("Job type {} does not allow update block", quoted(job.type));
+        }
+        check_update(*group.update, out);
+    }
+    if (group.migrate) {
+        if (job.type == "service") {
+            check_migrate(*group.migrate, out);
+        } else {
+            out.add("Job type {} does not allow migrate block", quoted(job.type));
+        }
     }
 }
 
 void check_group(const TaskGroup& group, const Job& job, Mistakes& out) {
     if (group.name.empty()) {
         out.add("Missing task group name");
-    }
-    if (group.name.find('\0') != std::string::npos) {
+    } else if (group.name.find('\0') != std::string::npos) {
         out.add("Task group name contains null character");
     }
     if (group.count < 0) {
@@ -310,85 +407,38 @@ void check_group(const TaskGroup& group, const Job& job, Mistakes& out) {
     if (group.disconnect) {
         check_disconnect(*group.disconnect, job, out);
     }
-    if (group.max_client_disconnect && group.stop_after_client_disconnect) {
-        out.add(
-            "Task Group cannot be configured with both max_client_disconnect and "
-            "stop_after_client_disconnect"
-        );
-    }
-    if (group.max_client_disconnect && *group.max_client_disconnect < Duration{}) {
-        out.add("max_client_disconnect cannot be negative");
-    }
     if (group.max_run_duration) {
         if (*group.max_run_duration <= Duration{}) {
-            out.add("max_run_duration must be greater than zero");
+            out.add("MaxRunDuration must be greater than zero");
         }
         // A job's own holds for services too; then it is the longest life of one allocation.
         if (job.type != "batch" && job.type != "sysbatch" &&
             group.max_run_duration != job.max_run_duration) {
-            out.add("max_run_duration may only be used with batch and sysbatch jobs");
+            out.add("Job type {} does not allow max_run_duration", quoted(job.type));
         }
     }
     check_constraints(group.constraints, Level::Group, out);
-    if (job.type == "system" || job.type == "sysbatch") {
-        if (!group.affinities.empty()) {
-            out.add("System jobs may not have an affinity block");
-        }
-        if (!group.spreads.empty()) {
-            out.add("System jobs may not have a spread block");
-        }
-    } else {
+    if (job.type != "system") {
         check_affinities(group.affinities, out);
+    } else if (!group.affinities.empty()) {
+        out.add("System jobs may not have an affinity block");
     }
-    if (group.restart_policy) {
-        check_restart(*group.restart_policy, out);
-    } else {
-        out.add("Task Group {} should have a restart policy", group.name);
-    }
-    if (job.type != "system" && job.type != "sysbatch") {
-        check_spreads(group.spreads, out);
-    }
-    const bool system = job.type == "system" || job.type == "sysbatch";
-    if (system && group.reschedule_policy) {
-        out.add("System or sysbatch jobs should not have a reschedule policy");
-    } else if (group.reschedule_policy) {
-        check_reschedule(*group.reschedule_policy, out);
-    }
-    if (group.ephemeral_disk && group.ephemeral_disk->size_mb < 10) {
-        out.add("minimum DiskMB value is 10; got {}", group.ephemeral_disk->size_mb);
-    }
-    if (group.update) {
-        if (job.type != "service" && job.type != "system") {
-            out.add("Job type \"{}\" does not allow update block", job.type);
-        } else {
-            check_update(*group.update, out);
-        }
-    }
-    if (group.migrate) {
-        if (job.type == "service") {
-            check_migrate(*group.migrate, out);
-        } else {
-            out.add("Job type \"{}\" does not allow migrate block", job.type);
-        }
-    }
+    check_policies(group, job, out);
     check_tasks(group, out);
+    check_volumes(group, job, out);
     Mistakes network;
     check_networks(group, network);
     out.add_nested("Task group network validation failed: ", network);
-    check_volumes(group, out);
     Mistakes services;
-    check_services(group.services, group, nullptr, services);
+    check_group_services(group, services);
     out.add_nested("Task group service validation failed: ", services);
+    Mistakes scripts;
+    check_script_checks(group, scripts);
+    out.add_nested("Task group service check validation failed: ", scripts);
     if (group.scaling) {
         Mistakes scaling;
         check_scaling(*group.scaling, group, scaling);
         out.add_nested("Task group scaling policy validation failed: ", scaling);
-        if (system) {
-            out.add("System jobs may not have a scaling policy");
-        }
-    }
-    if (group.shutdown_delay && *group.shutdown_delay < Duration{}) {
-        out.add("ShutdownDelay must be a positive value");
     }
     for (const model::Task& task : group.tasks) {
         Mistakes inner;
@@ -431,7 +481,7 @@ void check_periodic(
 
 void check_parameterized(const model::ParameterizedJobConfig& p, Mistakes& out) {
     if (p.payload != "optional" && p.payload != "required" && p.payload != "forbidden") {
-        out.add("Invalid payload requirement: \"{}\"", p.payload);
+        out.add("Unknown payload requirement: {}", quoted(p.payload));
     }
     if (p.max_parallel < 0) {
         out.add("Parameterized job max_parallel can't be negative");
@@ -450,8 +500,8 @@ void check_parameterized(const model::ParameterizedJobConfig& p, Mistakes& out) 
     }
 }
 
-void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
-    if (job.region.empty()) {
+void check_job_head(const Job& job, Mistakes& out) {
+    if (job.region.empty() && !job.multiregion) {
         out.add("Missing job region");
     }
     if (job.id.empty()) {
@@ -469,18 +519,10 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
     if (job.namespace_.empty()) {
         out.add("Job must be in a namespace");
     }
-    static constexpr std::array<std::string_view, 4> kTypes{
-        "service", "batch", "system", "sysbatch"
-    };
     if (job.type.empty()) {
         out.add("Missing job type");
-    } else if (job.type == "core") {
-        out.add("job type cannot be core");
-    } else if (std::ranges::find(kTypes, job.type) == kTypes.end()) {
-        out.add("Invalid job type: \"{}\"", job.type);
-    }
-    if (job.priority < 1 || job.priority > options.priority_max) {
-        out.add("job priority must be between [1, {}]", options.priority_max);
+    } else if (!one_of(job.type, {"service", "batch", "system", "sysbatch", "core"})) {
+        out.add("Invalid job type: {}", quoted(job.type));
     }
     if (job.datacenters.empty() && !job.multiregion) {
         out.add("Missing job datacenters");
@@ -494,23 +536,126 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
         out.add("Missing job task groups");
     }
     check_constraints(job.constraints, Level::Job, out);
-    const bool system = job.type == "system" || job.type == "sysbatch";
-    if (system) {
+    if (job.type != "system") {
+        check_affinities(job.affinities, out);
+        check_spreads(job.spreads, out);
+    } else {
         if (!job.affinities.empty()) {
             out.add("System jobs may not have an affinity block");
         }
         if (!job.spreads.empty()) {
             out.add("System jobs may not have a spread block");
         }
-    } else {
-        check_affinities(job.affinities, out);
-        check_spreads(job.spreads, out);
     }
-    std::map<std::string_view, std::size_t> seen;
+    constexpr std::size_t kLongestText = 1000;
+    if (job.ui && job.ui->description.size() > kLongestText) {
+        out.add(
+            "UI description must be under 1000 characters, currently {}", job.ui->description.size()
+        );
+    }
+    if (job.version_tag && job.version_tag->description.size() > kLongestText) {
+        out.add(
+            "Tagged version description must be under 1000 characters, currently {}",
+            job.version_tag->description.size()
+        );
+    }
+}
+
+/// What whoever submits a job may not ask for, though it can be a job's.
+void check_submission(const Job& job, const ValidateOptions& options, Mistakes& out) {
+    if (job.type == "core") {
+        out.add("job type cannot be core");
+    }
+    if (!job.payload.bytes.empty()) {
+        out.add("job can't be submitted with a payload, only dispatched");
+    }
+    if (job.priority < 1 || job.priority > options.priority_max) {
+        out.add("job priority must be between [1, {}]", options.priority_max);
+    }
     std::int64_t total = 0;
+    const auto named = [&](const model::Service& s, std::string_view parent) {
+        // A Consul service's identity is named by the servers.
+        if (s.identity && s.identity->name.empty() && s.provider != "consul") {
+            out.add("Service {} in {} has an identity with an empty name", s.name, parent);
+        }
+    };
+    for (const TaskGroup& group : job.task_groups) {
+        total += group.count;
+        for (const model::Service& s : group.services) {
+            named(s, fmt::format("task group {}", group.name));
+        }
+        for (const model::Task& task : group.tasks) {
+            for (const model::Service& s : task.services) {
+                named(s, fmt::format("task {}", task.name));
+            }
+        }
+    }
+    if (options.count_max > 0 && total > options.count_max) {
+        out.add(
+            "total count was greater than configured job_max_count: {} > {}",
+            total,
+            options.count_max
+        );
+    }
+}
+
+/// Blocks for services that this cluster has no part in: one sentence each, for the whole job.
+void check_integrations(const Job& job, const ValidateOptions& options, Mistakes& out) {
+    for (const TaskGroup& group : job.task_groups) {
+        Mistakes connect;
+        check_connect(group, connect);
+        if (!connect.empty()) {
+            out.add_each("", connect);
+            break;
+        }
+    }
+    const auto vault = [&]() -> std::string {
+        for (const TaskGroup& group : job.task_groups) {
+            for (const model::Task& task : group.tasks) {
+                if (task.vault && !options.vault) {
+                    return fmt::format(
+                        "Vault {} not enabled but used in the job",
+                        quoted(task.vault->cluster.empty() ? "default" : task.vault->cluster)
+                    );
+                }
+                if (task.vault && !one_of(task.vault->cluster, {"", "default"})) {
+                    return "non-default Vault cluster requires Nomad Enterprise";
+                }
+            }
+        }
+        return "";
+    };
+    if (const std::string why = vault(); !why.empty()) {
+        out.add("{}", why);
+    }
+    const auto other_consul = [](const std::string& cluster) {
+        return !one_of(cluster, {"", "default"});
+    };
+    const auto in_services = [&](const std::vector<model::Service>& services) {
+        return std::ranges::any_of(services, [&](const model::Service& s) {
+            return s.provider == "consul" && other_consul(s.cluster);
+        });
+    };
+    for (const TaskGroup& group : job.task_groups) {
+        bool other =
+            (group.consul && other_consul(group.consul->cluster)) || in_services(group.services);
+        for (const model::Task& task : group.tasks) {
+            other = other || in_services(task.services) ||
+                    (task.consul && other_consul(task.consul->cluster));
+        }
+        if (other) {
+            out.add("non-default Consul cluster requires Nomad Enterprise");
+            break;
+        }
+    }
+}
+
+void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
+    check_integrations(job, options, out);
+    check_job_head(job, out);
+    std::map<std::string_view, std::size_t> seen;
     for (std::size_t i = 0; i < job.task_groups.size(); ++i) {
         const TaskGroup& group = job.task_groups[i];
-        total += std::max<std::int64_t>(group.count, 0);
         if (group.name.empty()) {
             out.add("Job task group {} missing name", i + 1);
         } else if (const auto [first, fresh] = seen.emplace(group.name, i); !fresh) {
@@ -521,6 +666,9 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
                 first->second + 1
             );
         }
+        if (group.shutdown_delay && *group.shutdown_delay < Duration{}) {
+            out.add("ShutdownDelay must be a positive value");
+        }
         if (job.type == "system" && group.count > 1) {
             out.add(
                 "Job task group {} has count {}. Count cannot exceed 1 with system scheduler",
@@ -528,13 +676,6 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
                 group.count
             );
         }
-    }
-    if (total > options.count_max) {
-        out.add(
-            "total count was greater than configured job_max_count: {} > {}",
-            total,
-            options.count_max
-        );
     }
     for (const TaskGroup& group : job.task_groups) {
         Mistakes inner;
@@ -569,50 +710,150 @@ void check_job(const Job& job, const ValidateOptions& options, Mistakes& out) {
     if (job.multiregion) {
         out.add("Multiregion jobs are unlicensed.");
     }
-    if (job.ui && job.ui->description.size() > 1000) {
+    check_submission(job, options, out);
+    const auto scheduled = [](const TaskGroup& group) {
+        return std::ranges::any_of(group.tasks, [](const model::Task& task) {
+            return task.schedule.has_value();
+        });
+    };
+    if (std::ranges::any_of(job.task_groups, scheduled)) {
+        out.add("task schedules requires Nomad Enterprise");
+    }
+}
+
+/// Services that stop being announced while their tasks still answer.
+void shutdown_warnings(const TaskGroup& group, Mistakes& out) {
+    std::set<std::string_view> named;
+    bool unnamed = false;
+    bool task_delays = false;
+    for (const model::Service& s : group.services) {
+        if (!s.task_name.empty()) {
+            named.insert(s.task_name);
+            continue;
+        }
+        if (s.connect && s.connect->sidecar_task) {
+            if (!s.connect->sidecar_task->shutdown_delay) {
+                out.add(
+                    "service {} defines a sidecar task in Consul Connect definition, but the task "
+                    "has no shutdown_delay set",
+                    quoted(s.name)
+                );
+            }
+            continue;
+        }
+        // A proxy's own task waits before it stops.
+        task_delays = task_delays || (s.connect && !s.connect->native);
+        unnamed = true;
+    }
+    for (const model::Task& task : group.tasks) {
+        if (named.contains(task.name) && task.shutdown_delay == Duration{}) {
+            out.add(
+                "group {} references task {} in a service definition, but the task has no "
+                "shutdown_delay set",
+                quoted(group.name),
+                quoted(task.name)
+            );
+        }
+        if (task.shutdown_delay > Duration{}) {
+            task_delays = true;
+        } else if (!task.services.empty()) {
+            out.add(
+                "task {} in group {} defines services, but has no shutdown_delay set",
+                quoted(task.name),
+                quoted(group.name)
+            );
+        }
+    }
+    if (unnamed && !task_delays && group.shutdown_delay.value_or(Duration{}) <= Duration{}) {
         out.add(
-            "UI description must be under 1000 characters, currently {}", job.ui->description.size()
+            "group {} defines services, but neither the group nor any of its tasks have "
+            "shutdown_delay set",
+            quoted(group.name)
         );
     }
 }
 
+void group_warnings(const TaskGroup& group, Mistakes& out) {
+    if (group.update && group.count > 1 && group.update->max_parallel > group.count) {
+        out.add(
+            "Update max parallel count is greater than task group count ({} > {}). A destructive "
+            "change would result in the simultaneous replacement of all allocations.",
+            group.update->max_parallel,
+            group.count
+        );
+    }
+    if (group.max_client_disconnect) {
+        out.add("MaxClientDisconnect is deprecated and ignored in favor of Disconnect.LostAfter");
+    }
+    if (group.stop_after_client_disconnect) {
+        out.add(
+            "StopAfterClientDisconnect is deprecated and ignored favor of "
+            "Disconnect.StopOnClientAfter"
+        );
+    }
+    if (group.prevent_reschedule_on_lost) {
+        out.add("PreventRescheduleOnLost is deprecated and ignored in favor of Disconnect.Replace");
+    }
+    if (!group.networks.empty() && group.networks.front().mbits > 0) {
+        out.add(
+            "mbits has been deprecated as of Nomad 0.12.0. Please remove mbits from the network "
+            "block"
+        );
+    }
+    service_warnings(group.services, out);
+    for (const model::Task& task : group.tasks) {
+        Mistakes found;
+        task_warnings(task, found);
+        out.add_nested(fmt::format("Task {} has warnings: ", quoted(task.name)), found);
+    }
+    for (const model::Service& service : group.services) {
+        if (service.connect && service.connect->sidecar_task) {
+            // The proxy's task is made from this block.
+            model::Task sidecar;
+            sidecar.name = service.connect->sidecar_task->name.empty()
+                               ? "connect-proxy-" + service.name
+                               : service.connect->sidecar_task->name;
+            sidecar.identities = service.connect->sidecar_task->identities;
+            Mistakes found;
+            task_warnings(sidecar, found);
+            out.add_nested(fmt::format("Task {} has warnings: ", quoted(sidecar.name)), found);
+        }
+    }
+}
+
 void job_warnings(const Job& job, const ValidateOptions& options, Mistakes& out) {
+    bool promotes = false;
+    bool all_promote = true;
+    for (const TaskGroup& group : job.task_groups) {
+        Mistakes inner;
+        group_warnings(group, inner);
+        out.add_nested(fmt::format("Group {} has warnings: ", quoted(group.name)), inner);
+        if (group.update) {
+            promotes = promotes || group.update->auto_promote;
+            // Without canaries there is nothing to promote.
+            all_promote = all_promote && (group.update->canary == 0 || group.update->auto_promote);
+        }
+    }
+    for (const TaskGroup& group : job.task_groups) {
+        shutdown_warnings(group, out);
+    }
+    if (promotes && !all_promote) {
+        out.add("auto_promote must be true for all groups to enable automatic promotion");
+    }
     if (job.periodic && !job.periodic->spec.empty()) {
         out.add("cron is deprecated and may be removed in a future release. Use crons instead");
     }
     for (const TaskGroup& group : job.task_groups) {
-        Mistakes inner;
-        bool delayed = group.shutdown_delay.value_or(Duration{}) > Duration{};
-        bool serves = false;
-        const auto plain = [](const model::Service& s) { return !s.connect; };
-        serves = std::ranges::any_of(group.services, plain);
-        for (const auto* list : {&group.services}) {
-            for (const model::Service& service : *list) {
-                if (service.connect && service.connect->sidecar_task) {
-                    // The proxy's task is made from this block.
-                    model::Task sidecar;
-                    sidecar.name = service.connect->sidecar_task->name;
-                    sidecar.identities = service.connect->sidecar_task->identities;
-                    Mistakes task;
-                    task_warnings(sidecar, task);
-                    inner.add_nested(fmt::format("Task \"{}\" has warnings: ", sidecar.name), task);
+        for (const model::Task& task : group.tasks) {
+            for (const auto& identity : task.identities) {
+                if (identity.name.starts_with("vault_") && !task.vault) {
+                    out.add(
+                        "Task {} has an identity called {} but no vault block",
+                        task.name,
+                        identity.name
+                    );
                 }
             }
-        }
-        for (const model::Task& task : group.tasks) {
-            Mistakes found;
-            task_warnings(task, found);
-            inner.add_nested(fmt::format("Task \"{}\" has warnings: ", task.name), found);
-            serves = serves || std::ranges::any_of(task.services, plain);
-            delayed = delayed || task.shutdown_delay > Duration{};
-        }
-        out.add_nested(fmt::format("Group \"{}\" has warnings: ", group.name), inner);
-        if (serves && !delayed) {
-            out.add(
-                "group \"{}\" defines services, but neither the group nor any of its tasks have "
-                "shutdown_delay set",
-                group.name
-            );
         }
     }
     for (const TaskGroup& group : job.task_groups) {
@@ -626,15 +867,6 @@ void job_warnings(const Job& job, const ValidateOptions& options, Mistakes& out)
                     task.name
                 );
             }
-            for (const auto& identity : task.identities) {
-                if (identity.name.starts_with("vault_") && !task.vault) {
-                    out.add(
-                        "Task {} has an identity called {} but no vault block",
-                        task.name,
-                        identity.name
-                    );
-                }
-            }
         }
     }
 }
@@ -645,6 +877,53 @@ void Mistakes::add_nested(std::string_view title, const Mistakes& inner) {
     if (!inner.empty()) {
         list_.push_back(std::string(title) + joined(inner.list()));
     }
+}
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (c == '\n') {
+            out += "\\n";
+        } else if (c == '\t') {
+            out += "\\t";
+        } else if (c == '\r') {
+            out += "\\r";
+        } else if (byte < 0x20 || byte == 0x7F) {
+            out += fmt::format("\\x{:02x}", byte);
+        } else {
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+bool is_word(std::string_view name, std::string_view also, std::size_t longest) {
+    return !name.empty() && name.size() <= longest && std::ranges::all_of(name, [&](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               also.find(c) != std::string_view::npos;
+    });
+}
+
+bool escapes(std::string_view path, int depth) {
+    while (!path.empty()) {
+        const std::size_t end = std::min(path.find('/'), path.size());
+        const std::string_view part = path.substr(0, end);
+        path.remove_prefix(std::min(end + 1, path.size()));
+        if (part == "..") {
+            --depth;
+        } else if (!part.empty() && part != ".") {
+            ++depth;
+        }
+        // What lies above has names nobody can count on to come back.
+        if (depth < 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::string errors_text(const std::vector<std::string>& errors) {

@@ -16,6 +16,8 @@ struct ValidateOptions {
     std::int64_t count_max{50'000};
     /// Whether the scheduler lets tasks use more memory than they reserve.
     bool memory_oversubscription{false};
+    /// Whether the servers are joined to a Vault.
+    bool vault{false};
     /// For the time zones of periodic jobs; null knows UTC only. Outlives the call.
     const expr::ZoneSource* zones{nullptr};
 };

@@ -1,6 +1,6 @@
 #include "sched/operators.h"
 
-#include "sched/version.h"
+#include "expr/version.h"
 
 #include <algorithm>
 #include <charconv>
@@ -70,8 +70,11 @@ bool set_contains(std::string_view have, std::string_view want, SetMatch match) 
                                   : std::ranges::any_of(wanted, is_held);
 }
 
+using expr::VersionConstraint;
+using expr::VersionSyntax;
+
 bool version_holds(std::string_view have, std::string_view want, VersionSyntax syntax) {
-    const auto version = parse_version(have, syntax);
+    const auto version = expr::parse_version(have, syntax);
     const auto constraint = VersionConstraint::parse(want, syntax);
     return version && constraint && constraint->allows(*version);
 }

@@ -1,6 +1,6 @@
 #include "sched/operators.h"
 
-#include "sched/version.h"
+#include "expr/version.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,9 @@
 namespace nl::sched {
 namespace {
 
+using expr::parse_version;
+using expr::VersionConstraint;
+using expr::VersionSyntax;
 using Text = std::optional<std::string_view>;
 
 struct Case {

@@ -106,7 +106,9 @@ int max_attempts(std::string_view job_type) {
 
 model::Plan schedule(Input input) {
     Rng rng = input.rng;
-    auto job = input.snapshot.job(input.eval.namespace_, input.eval.job_id);
+    auto job = input.proposed != nullptr
+                   ? input.proposed
+                   : input.snapshot.job(input.eval.namespace_, input.eval.job_id);
     if (job != nullptr && is_template(*job)) {
         return Assembly::refuse(
             input, fmt::format("job \"{}\" is periodic or parameterized", input.eval.job_id)

@@ -13,6 +13,7 @@
 #include "state/snapshot.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ struct Input {
     Rng rng;
     /// Null: nothing limits the namespace.
     const Quota* quota{nullptr};
+    /// A dry run: the job to assume in place of the one in the snapshot, with version and indexes
+    /// as they would be. Null: the snapshot's.
+    std::shared_ptr<const model::Job> proposed{};
 };
 
 /// Never fails: an evaluation that cannot be understood gives a plan that only ends it as failed.

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nl::hcl::internal {
@@ -23,15 +24,15 @@ public:
     /// While it lives, newlines are tokens or are skipped.
     class Newlines {
     public:
-        Newlines(TokenParser& parser, bool matter) : parser_(parser) {
-            parser_.newlines_.push_back(matter);
-        }
-        ~Newlines() { parser_.newlines_.pop_back(); }
+        Newlines(TokenParser& parser, bool matter)
+            : parser_(parser), outer_(std::exchange(parser.newlines_matter_, matter)) {}
+        ~Newlines() { parser_.newlines_matter_ = outer_; }
         Newlines(const Newlines&) = delete;
         Newlines& operator=(const Newlines&) = delete;
 
     private:
         TokenParser& parser_;
+        bool outer_;
     };
 
     Body body(TokenKind end);
@@ -108,7 +109,7 @@ private:
     std::size_t at_{0};
     Token previous_;
     Diagnostics& diagnostics_;
-    std::vector<bool> newlines_{true};
+    bool newlines_matter_{true};
     std::size_t depth_{0};
     bool recovering_{false};
     bool one_line_{false};

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace nl::sched {
+namespace nl::expr {
 
 enum class VersionSyntax { Lenient, Strict };
 
@@ -48,4 +48,4 @@ private:
     std::vector<Part> parts_;
 };
 
-}  // namespace nl::sched
+}  // namespace nl::expr

@@ -1,4 +1,4 @@
-#include "sched/version.h"
+#include "expr/version.h"
 
 #include "base/check.h"
 
@@ -7,7 +7,7 @@
 #include <charconv>
 #include <utility>
 
-namespace nl::sched {
+namespace nl::expr {
 namespace {
 
 constexpr std::size_t kMaxVersionLength = 256;
@@ -211,4 +211,4 @@ bool VersionConstraint::allows(const Version& version) const {
     return std::ranges::all_of(parts_, [&](const Part& part) { return allows(part, version); });
 }
 
-}  // namespace nl::sched
+}  // namespace nl::expr

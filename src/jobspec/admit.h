@@ -1,0 +1,14 @@
+#pragma once
+// What servers add to a job they take in: names spelled out, identities every task has, and the
+// constraints that follow from what the job uses, so that it is placed only where that works. Pure
+// and idempotent; works on the stored form. Source: jobspec.md section 4, "Implied constraints";
+// sections 5 and 6, defaults.
+
+#include "model/job.h"
+
+namespace nl::jobspec {
+
+/// In place; called by to_job, before validation.
+void admit(model::Job& job);
+
+}  // namespace nl::jobspec
