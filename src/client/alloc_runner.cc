@@ -22,6 +22,7 @@ AllocRunner::AllocRunner(
         tasks_.push_back(std::make_unique<TaskRunner>(alloc_, *group_, task, record));
     }
     health_reported_ = restored != nullptr && restored->health_reported;
+    network_phase_ = needs_namespace(*group_) ? Network::Wanted : Network::None;
 }
 
 AllocRunner::Role AllocRunner::role_of(const model::Task& task) {
@@ -153,6 +154,69 @@ void AllocRunner::on_files(RunnerContext& c, Ticket ticket, const Result<void>& 
     coordinate(c);
 }
 
+void AllocRunner::coordinate_network(RunnerContext& c) {
+    const bool made = network_phase_ == Network::Asked || network_phase_ == Network::Ready;
+    if (terminal() && (made || (network_phase_ == Network::Wanted && restored_))) {
+        network_phase_ = Network::Gone;
+        c.out.networks.push_back({c.tickets.issue(alloc_->id), alloc_->id, TearDownNetwork{}});
+        return;
+    }
+    if (network_phase_ != Network::Wanted || !directory_ready_ || terminal()) {
+        return;
+    }
+    network_phase_ = Network::Asked;
+    network_ticket_ = c.tickets.issue(alloc_->id);
+    SetUpNetwork work;
+    work.network = group_->networks.front();
+    if (alloc_->allocated_resources && alloc_->allocated_resources->shared) {
+        work.ports = alloc_->allocated_resources->shared->ports;
+    }
+    for (const auto& runner : tasks_) {
+        if (runner->task().driver == "docker") {
+            work.engine = "docker";
+        }
+    }
+    work.labels = {
+        {"NOMAD_ALLOC_ID", alloc_->id.str()},
+        {"NOMAD_GROUP_NAME", alloc_->task_group},
+        {"NOMAD_JOB_ID", alloc_->job_id},
+        {"NOMAD_NAMESPACE", alloc_->namespace_},
+        {"NOMAD_REGION", c.settings.region}
+    };
+    c.out.networks.push_back({*network_ticket_, alloc_->id, std::move(work)});
+}
+
+void AllocRunner::on_network(RunnerContext& c, const NetworkDone& event) {
+    if (!network_ticket_ || *network_ticket_ != event.ticket || network_phase_ != Network::Asked) {
+        return;
+    }
+    network_ticket_.reset();
+    if (event.result) {
+        network_phase_ = Network::Ready;
+        network_ = std::make_shared<const NetworkState>(*event.result);
+        for (const auto& runner : tasks_) {
+            runner->set_network(network_);
+        }
+        status_changed_ = true;
+    } else {
+        setup_error_ = fmt::format(
+            "failed to setup alloc: pre-run hook \"network\" failed: {}",
+            event.result.error().message
+        );
+        const model::TaskEvent reason = events::setup_failure(setup_error_);
+        for (const auto& runner : tasks_) {
+            // Found again after a restart, it runs in a network that is gone.
+            if (runner->running()) {
+                runner->kill(c, reason, true);
+            } else {
+                runner->abandon(c, reason);
+            }
+        }
+        status_changed_ = true;
+    }
+    coordinate(c);
+}
+
 void AllocRunner::on_driver(RunnerContext& c, const DriverEvent& event) {
     if (TaskRunner* runner = find(event.id.task)) {
         runner->on_driver(c, event);
@@ -196,6 +260,8 @@ void AllocRunner::kill_all_but_poststop(
 }
 
 void AllocRunner::coordinate(RunnerContext& c) {
+    coordinate_network(c);
+    const bool network_ready = network_phase_ == Network::None || network_phase_ == Network::Ready;
     const auto dead = [](const TaskRunner& runner) { return runner.dead(); };
     const auto up = [](const TaskRunner& runner) { return runner.running() || runner.dead(); };
     const auto begin = [&](Role role) {
@@ -231,7 +297,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
     } else if (every(Role::Main, dead)) {
         const model::TaskEvent reason = events::main_tasks_dead();
         kill_all_but_poststop(c, &reason, "");
-    } else if (directory_ready_) {
+    } else if (directory_ready_ && network_ready) {
         begin(Role::Prestart);
         begin(Role::PrestartSidecar);
         if (every(Role::Prestart, dead) && every(Role::PrestartSidecar, up)) {
@@ -245,9 +311,10 @@ void AllocRunner::coordinate(RunnerContext& c) {
     const bool others_dead = std::ranges::all_of(tasks_, [](const auto& runner) {
         return role_of(runner->task()) == Role::Poststop || runner->dead();
     });
-    if (others_dead && directory_ready_) {
+    if (others_dead && directory_ready_ && network_ready) {
         begin(Role::Poststop);
     }
+    coordinate_network(c);
     watch_health(c);
 }
 
@@ -361,6 +428,9 @@ server::AllocStatus AllocRunner::status() const {
     } else {
         status.client_status = Running;
         status.client_description = "Tasks are running";
+    }
+    if (network_) {
+        status.network_status = network_->status;
     }
     if (healthy_) {
         status.deployment_status.ensure().healthy = healthy_;

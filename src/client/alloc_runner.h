@@ -42,6 +42,7 @@ public:
 
     void on_files(RunnerContext& c, Ticket ticket, const Result<void>& result);
     void on_driver(RunnerContext& c, const DriverEvent& event);
+    void on_network(RunnerContext& c, const NetworkDone& event);
     void tick(RunnerContext& c);
     Instant deadline() const;
 
@@ -71,6 +72,9 @@ private:
     static Role role_of(const model::Task& task);
 
     void coordinate(RunnerContext& c);
+    /// Asks for the allocation's namespace once its directory is there, and for its end when every
+    /// task is dead.
+    void coordinate_network(RunnerContext& c);
     void fail_all(RunnerContext& c, const std::string& error);
     void kill_all_but_poststop(
         RunnerContext& c, const model::TaskEvent* reason, const std::string& except
@@ -87,6 +91,10 @@ private:
     bool directory_ready_ = false;
     std::optional<Ticket> directory_ticket_;
     std::string setup_error_;
+    enum class Network : unsigned char { None, Wanted, Asked, Ready, Gone };
+    Network network_phase_ = Network::None;
+    std::optional<Ticket> network_ticket_;
+    std::shared_ptr<const NetworkState> network_;
     bool stopping_ = false;
     bool destroyed_ = false;
     bool record_changed_ = true;

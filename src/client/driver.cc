@@ -32,6 +32,11 @@ Result<std::unique_ptr<ExecProcess>> Driver::exec(const TaskId&, const ExecSpec&
     );
 }
 
+bool has_own_files(std::string_view driver) {
+    return driver == "exec" || driver == "java" || driver == "docker" || driver == "podman" ||
+           driver == "containerd" || driver == "containerd-driver";
+}
+
 void perform(Driver& driver, const DriverCall& call) {
     struct Visitor {
         Driver& driver;

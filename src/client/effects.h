@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "base/uuid.h"
 #include "client/driver.h"
+#include "client/network.h"
 #include "env/blob_store.h"
 #include "env/log_store.h"
 #include "env/task_files.h"
@@ -49,6 +50,8 @@ struct Effects {
     std::vector<StateWrite> state;
     std::vector<env::FileCall> files;
     std::vector<DriverCall> drivers;
+    /// Namespaces of allocations, made and removed.
+    std::vector<NetworkCall> networks;
     /// Frames for the session, in order. Dropped if it is down: everything that matters is sent
     /// again on the next one.
     std::vector<server::NodeToServer> send;
@@ -60,8 +63,9 @@ struct Effects {
     std::vector<server::CallInput> inputs;
 
     bool empty() const {
-        return state.empty() && files.empty() && drivers.empty() && send.empty() && reads.empty() &&
-               cancelled.empty() && credits.empty() && inputs.empty();
+        return state.empty() && files.empty() && drivers.empty() && networks.empty() &&
+               send.empty() && reads.empty() && cancelled.empty() && credits.empty() &&
+               inputs.empty();
     }
 };
 
@@ -99,6 +103,7 @@ using Event = std::variant<
     FromServer,
     DriverEvent,
     FilesDone,
+    NetworkDone,
     Tick,
     FactsChanged,
     ReadEnded,

@@ -131,6 +131,7 @@ void TaskRunner::begin(RunnerContext& c) {
 
 void TaskRunner::run_hooks(RunnerContext& c) {
     const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task_->name);
+    const TaskPaths seen = has_own_files(task_->driver) ? own_paths() : paths;
     const TaskEnv env(
         {*alloc_,
          *alloc_->job,
@@ -139,7 +140,8 @@ void TaskRunner::run_hooks(RunnerContext& c) {
          c.node,
          c.settings.region,
          c.settings.parent_cgroup,
-         paths}
+         seen,
+         network_.get()}
     );
     while (next_hook_ < hooks_.size()) {
         if (kill_wanted_) {
@@ -147,7 +149,9 @@ void TaskRunner::run_hooks(RunnerContext& c) {
             return;
         }
         const TaskHook& hook = *hooks_[next_hook_];
-        TaskHookContext context{*alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_};
+        TaskHookContext context{
+            *alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_, network_.get()
+        };
         auto work = hook.prestart(context);
         if (!work) {
             hook_failed(c, hook.name(), work.error());
@@ -217,6 +221,10 @@ void TaskRunner::start(RunnerContext& c) {
     spec_.job_id = alloc_->job->id;
     spec_.group = group_->name;
     spec_.namespace_ = alloc_->namespace_;
+    spec_.job_name = alloc_->job->name;
+    spec_.alloc_name = alloc_->name;
+    spec_.node_id = c.node.id.str();
+    spec_.node_name = c.node.name;
     phase_ = Phase::Starting;
     call(c, CallStart{std::exchange(spec_, {})});
 }

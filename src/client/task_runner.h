@@ -71,6 +71,9 @@ public:
     /// It never ran and never will: the allocation failed before.
     void abandon(RunnerContext& c, model::TaskEvent event);
 
+    /// The allocation's namespace, before the task begins.
+    void set_network(std::shared_ptr<const NetworkState> network) { network_ = std::move(network); }
+
     void on_files(RunnerContext& c, Ticket ticket, const Result<void>& result);
     void on_driver(RunnerContext& c, const DriverEvent& event);
     void tick(RunnerContext& c);
@@ -113,6 +116,7 @@ private:
     std::vector<std::unique_ptr<TaskHook>> hooks_;
     std::size_t next_hook_ = 0;
     TaskSpec spec_;
+    std::shared_ptr<const NetworkState> network_;
     /// File work of the hook that is running.
     std::map<Ticket, std::string> files_;
     std::string files_error_;

@@ -1,10 +1,10 @@
 #include "drivers/task_files.h"
 
+#include "drivers/users.h"
 #include "io/files.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,12 +12,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <vector>
 
 namespace nl::drivers {
 namespace {
-
-constexpr std::size_t kUserBufferBytes = 16384;
 
 std::unexpected<Error> from_errno(const std::string& what, int error) {
     ErrorCode code = ErrorCode::Unavailable;
@@ -52,14 +49,12 @@ Result<void> give_to(const std::string& path, const std::string& user) {
     if (user.empty() || geteuid() != 0) {
         return {};
     }
-    passwd entry{};
-    passwd* found = nullptr;
-    std::vector<char> buffer(kUserBufferBytes);
-    if (getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
-        found == nullptr) {
-        return fail(ErrorCode::InvalidArgument, "user \"{}\" does not exist on this node", user);
+    // A name that only an image knows is the image's business; a driver that needs it here says so.
+    const auto found = find_user(user);
+    if (!found) {
+        return {};
     }
-    if (chown(path.c_str(), found->pw_uid, found->pw_gid) != 0) {
+    if (chown(path.c_str(), found->uid, found->gid) != 0) {
         return from_errno(path, errno);
     }
     return {};

@@ -36,6 +36,8 @@ struct TaskHookContext {
     const TaskEnv& env;
     /// Built up by the hooks.
     TaskSpec& spec;
+    /// The allocation's namespace, if it has one.
+    const NetworkState* network{};
 };
 
 class TaskHook {
@@ -54,6 +56,8 @@ std::unique_ptr<TaskHook> make_task_dir_hook();
 std::unique_ptr<TaskHook> make_dispatch_payload_hook();
 std::unique_ptr<TaskHook> make_logs_hook();
 std::unique_ptr<TaskHook> make_resources_hook();
+std::unique_ptr<TaskHook> make_network_hook();
 std::unique_ptr<TaskHook> make_driver_config_hook();
+std::unique_ptr<TaskHook> make_devices_hook();
 
 }  // namespace nl::client
