@@ -5,12 +5,13 @@
 #include "drivers/artifacts/fetcher.h"
 #include "drivers/blob_store.h"
 #include "drivers/checks.h"
+#include "drivers/fingerprint/cpu.h"
 #include "drivers/fingerprint/host.h"
+#include "drivers/fingerprint/slow.h"
 #include "drivers/host_stats.h"
 #include "drivers/host_volumes.h"
-#include "drivers/raw_exec.h"
 #include "drivers/reads.h"
-#include "drivers/supervised.h"
+#include "drivers/registry.h"
 #include "drivers/task_files.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -26,6 +27,7 @@
 #include <charconv>
 #include <mutex>
 #include <set>
+#include <thread>
 
 extern char** environ;  // NOLINT(readability-redundant-declaration)
 
@@ -44,18 +46,16 @@ StringMap host_environment() {
     return out;
 }
 
-bool is_enabled(
-    const Map<PluginConfig>& plugins, const StringMap& options, const std::string& driver
-) {
-    if (const auto option = options.find("driver." + driver + ".enable"); option != options.end()) {
-        return option->second == "1" || option->second == "true";
+std::vector<std::string> split_path(const std::string& text) {
+    std::vector<std::string> out;
+    for (std::size_t from = 0; from < text.size();) {
+        const std::size_t colon = std::min(text.find(':', from), text.size());
+        if (colon > from) {
+            out.push_back(text.substr(from, colon - from));
+        }
+        from = colon + 1;
     }
-    const auto plugin = plugins.find(driver);
-    if (plugin == plugins.end()) {
-        return false;
-    }
-    const auto enabled = plugin->second.config.find("enabled");
-    return enabled != plugin->second.config.end() && enabled->second == Value(true);
+    return out;
 }
 
 std::vector<std::string> split_list(const std::string& text) {
@@ -177,6 +177,7 @@ public:
 private:
     client::Now now() const { return {.instant = io::now(), .wall = io::wall_now()}; }
     model::Node make_node() const;
+    model::Node facts() const;
     drivers::HostOptions host_options() const;
     void feed(client::Event event);
     void handle(client::Event event);
@@ -210,14 +211,19 @@ private:
     std::unique_ptr<drivers::ArtifactFetcher> fetcher_;
     std::unique_ptr<drivers::DiskTaskFiles> files_;
     std::unique_ptr<drivers::CheckProber> checks_;
-    std::unique_ptr<drivers::Supervised> supervised_;
-    std::map<std::string, std::unique_ptr<client::Driver>, std::less<>> drivers_;
+    std::unique_ptr<drivers::Registry> drivers_;
     std::unique_ptr<drivers::Reads> reads_;
     std::unique_ptr<client::Node> node_;
     std::unique_ptr<io::NodeClient> session_;
     Instant armed_{Instant::max()};
     io::EventLoop::TimerId timer_{0};
     bool stopped_{false};
+    std::thread slow_facts_;
+    /// The loop's: what slow_facts_ found.
+    StringMap more_attributes_;
+    std::vector<model::NodeDeviceResource> devices_;
+    /// Those that the configuration names.
+    std::vector<model::NodeDeviceResource> own_devices_;
 
     mutable std::mutex mutex_;
     std::string session_server_;
@@ -234,6 +240,15 @@ private:
 
 drivers::HostOptions ClientHostImpl::host_options() const {
     const ClientConfig& c = options_.config;
+    std::vector<drivers::HostNetwork> networks;
+    for (const auto& [name, network] : c.host_network) {
+        networks.push_back(
+            {name,
+             network.cidr.value_or(""),
+             network.interface.value_or(""),
+             network.reserved_ports.value_or("")}
+        );
+    }
     return {
         .alloc_dir = alloc_dir_,
         .cpu_total_compute = c.cpu_total_compute.value_or(0),
@@ -245,8 +260,24 @@ drivers::HostOptions ClientHostImpl::host_options() const {
         .network_interface = c.network_interface.value_or(""),
         .version = options_.version,
         .own_version = kVersion,
-        .advertise_address = options_.http_address
+        .advertise_address = options_.http_address,
+        .network_speed = c.network_speed.value_or(0),
+        .reserved_cores = c.reserved ? c.reserved->cores.value_or("") : "",
+        .reserved_cpu_mhz = c.reserved ? c.reserved->cpu.value_or(0) : 0,
+        .host_networks = std::move(networks)
     };
+}
+
+model::Node ClientHostImpl::facts() const {
+    model::Node out = drivers::fingerprint_host(host_options());
+    drivers_->network().add_facts(out);
+    for (const auto& [key, value] : more_attributes_) {
+        out.attributes.insert_or_assign(key, value);
+    }
+    auto& devices = out.node_resources.ensure().devices;
+    devices = devices_;
+    devices.insert(devices.end(), own_devices_.begin(), own_devices_.end());
+    return out;
 }
 
 model::Node ClientHostImpl::make_node() const {
@@ -275,6 +306,7 @@ model::Node ClientHostImpl::make_node() const {
     reserved.networks.ensure();
     if (c.reserved) {
         reserved.cpu->cpu_shares = c.reserved->cpu.value_or(0);
+        reserved.cpu->reserved_cpu_cores = drivers::parse_cpu_list(c.reserved->cores.value_or(""));
         reserved.memory->memory_mb = c.reserved->memory.value_or(0);
         reserved.disk->disk_mb = c.reserved->disk.value_or(0);
         reserved.networks->reserved_host_ports = c.reserved->reserved_ports.value_or("");
@@ -311,18 +343,42 @@ Result<void> ClientHostImpl::open() {
         feed(std::move(done));
     });
     const auto sink = [this](client::DriverEvent event) { feed(std::move(event)); };
-    NL_TRY(supervised_, drivers::Supervised::open({.directory = state_dir + "/supervisor"}, sink));
-    drivers_.emplace(
-        "raw_exec",
-        std::make_unique<drivers::RawExec>(
-            drivers::RawExecOptions{
-                .enabled = is_enabled(options_.plugins, c.options, "raw_exec"),
-                .host_env = host_environment(),
-                .denied_env = drivers::default_denied_env()
-            },
-            *supervised_
-        )
-    );
+    drivers::RegistryOptions wanted{
+        .state_dir = state_dir,
+        .alloc_dir = alloc_dir_,
+        .options = c.options,
+        .chroot_env = c.chroot_env,
+        .parent_cgroup = c.cgroup_parent.value_or("nomad"),
+        .host_env = host_environment(),
+        .network =
+            {.cni_path = split_path(c.cni_path.value_or("")),
+             .cni_config_dir = c.cni_config_dir.value_or("/opt/cni/config"),
+             .bridge_name = c.bridge_network_name.value_or("nomad"),
+             .bridge_subnet = c.bridge_network_subnet.value_or("172.26.64.0/20"),
+             .bridge_hairpin = c.bridge_network_hairpin_mode.value_or(false),
+             .node_id = identity_.id.str()},
+        .on_network = [this](client::NetworkDone done) { feed(std::move(done)); }
+    };
+    const model::Node facts = drivers::fingerprint_host(host_options());
+    if (facts.node_resources && facts.node_resources->cpu &&
+        facts.node_resources->cpu->total_cpu_cores > 0) {
+        wanted.total_compute = facts.node_resources->cpu->cpu_shares;
+        wanted.core_mhz = static_cast<double>(wanted.total_compute) /
+                          static_cast<double>(facts.node_resources->cpu->total_cpu_cores);
+    }
+    for (const auto& [name, plugin] : options_.plugins) {
+        wanted.plugins.emplace(name, plugin.config);
+    }
+    if (const auto block = wanted.plugins.find("devices"); block != wanted.plugins.end()) {
+        NL_TRY(own_devices_, drivers::configured_devices(block->second));
+    }
+    NL_TRY(drivers_, drivers::Registry::open(std::move(wanted), sink));
+    client::RestoredState restored = client::restore(loaded);
+    std::set<Uuid> known;
+    for (const auto& [id, alloc] : restored.allocs) {
+        known.insert(id);
+    }
+    drivers_->network().keep_only(std::move(known));
 
     reads_ = std::make_unique<drivers::Reads>(drivers::Reads::Options{
         .alloc_root = alloc_dir_,
@@ -376,9 +432,6 @@ Result<void> ClientHostImpl::open() {
     }
     node.region = options_.region;
     node.alloc_root = alloc_dir_;
-    for (const auto& [name, driver] : drivers_) {
-        node.drivers.push_back(name);
-    }
     for (const env::BlobRecord& record : loaded.records) {
         if (record.key == client::kMetaKey) {
             if (auto meta = decode<client::MetaRecord>(record.data)) {
@@ -388,6 +441,9 @@ Result<void> ClientHostImpl::open() {
             }
         }
     }
+    node.drivers = drivers_->names();
+    node.parent_cgroup = drivers_->supervised().cgroups().parent;
+    node.node.cgroup_parent = node.parent_cgroup;
     if (c.max_kill_timeout) {
         node.max_kill_timeout = *c.max_kill_timeout;
     }
@@ -404,7 +460,7 @@ Result<void> ClientHostImpl::open() {
     }
     read_user_rules(c.options, node.runner);
     node_ = std::make_unique<client::Node>(
-        std::move(node), Rng(io::random_seed()), client::restore(loaded)
+        std::move(node), Rng(io::random_seed()), std::move(restored)
     );
     return {};
 }
@@ -413,7 +469,31 @@ Result<void> ClientHostImpl::start() {
     loop_.start();
     loop_.must_post([this] {
         carry_out(node_->start(now()));
-        handle(client::FactsChanged{drivers::fingerprint_host(host_options())});
+        handle(client::FactsChanged{facts()});
+    });
+    // What takes longer than a node's start is found out beside it, and told when it is known.
+    slow_facts_ = std::thread([this] {
+        StringMap found = drivers_->network().attributes();
+        std::vector<model::NodeDeviceResource> cards = drivers::find_nvidia_devices();
+        std::vector<std::string> clouds;
+        for (const auto& [name, block] : options_.config.fingerprint) {
+            clouds.push_back(name);
+        }
+        std::vector<std::string> refused;
+        for (const char* key : {"fingerprint.denylist", "fingerprint.blacklist"}) {
+            if (const auto at = options_.config.options.find(key);
+                at != options_.config.options.end()) {
+                std::string text = at->second;
+                std::ranges::replace(text, ',', ':');
+                refused = split_path(text);
+            }
+        }
+        found.merge(drivers::cloud_attributes(clouds, refused));
+        loop_.must_post([this, more = std::move(found), devices = std::move(cards)] {
+            more_attributes_ = more;
+            devices_ = devices;
+            handle(client::FactsChanged{facts()});
+        });
     });
     io::NodeClient::Handlers handlers;
     handlers.on_connect = [this](const std::string& server) {
@@ -483,6 +563,9 @@ void ClientHostImpl::stop() {
     if (std::exchange(stopped_, true)) {
         return;
     }
+    if (slow_facts_.joinable()) {
+        slow_facts_.join();
+    }
     session_.reset();
     if (reads_) {
         reads_->cancel_all();
@@ -492,8 +575,7 @@ void ClientHostImpl::stop() {
     checks_.reset();
     reads_.reset();
     volumes_.reset();
-    drivers_.clear();
-    supervised_.reset();
+    drivers_.reset();
     files_.reset();
     fetcher_.reset();
 }
@@ -548,9 +630,8 @@ void ClientHostImpl::carry_out(client::Effects effects) {
         files_->perform(std::move(call));
     }
     for (const client::DriverCall& call : effects.drivers) {
-        const auto found = drivers_.find(call.driver);
-        if (found != drivers_.end()) {
-            client::perform(*found->second, call);
+        if (client::Driver* driver = drivers_->find(call.driver)) {
+            client::perform(*driver, call);
             continue;
         }
         // A job names a driver this agent does not carry: the call fails as a start would.
@@ -565,6 +646,9 @@ void ClientHostImpl::carry_out(client::Effects effects) {
             event.what = client::RecoverFailed{missing};
         }
         feed(std::move(event));
+    }
+    for (client::NetworkCall& call : effects.networks) {
+        drivers_->network().perform(std::move(call));
     }
     for (const server::NodeToServer& frame : effects.send) {
         if (frame.statuses) {
@@ -589,7 +673,7 @@ void ClientHostImpl::carry_out(client::Effects effects) {
         run_script(std::move(script));
     }
     if (effects.keep_only) {
-        supervised_->destroy_all_but(std::move(*effects.keep_only));
+        drivers_->supervised().destroy_all_but(std::move(*effects.keep_only));
         files_->remove_all_but(std::move(effects.keep_allocs));
     }
     if (effects.look_at_disk) {
@@ -620,8 +704,8 @@ void ClientHostImpl::run_script(client::ScriptCall script) {
             });
         });
     };
-    const auto driver = drivers_.find(script.driver);
-    if (driver == drivers_.end()) {
+    client::Driver* const driver = drivers_->find(script.driver);
+    if (driver == nullptr) {
         done(fail(ErrorCode::NotFound, "driver \"{}\" is not on this node", script.driver));
         return;
     }
@@ -639,7 +723,7 @@ void ClientHostImpl::run_script(client::ScriptCall script) {
             done({});
         }
     };
-    auto process = driver->second->exec(script.id, spec, std::move(handlers));
+    auto process = driver->exec(script.id, spec, std::move(handlers));
     if (!process) {
         done(std::unexpected(process.error()));
         return;
@@ -758,12 +842,16 @@ Result<model::AllocResourceUsage> ClientHostImpl::alloc_usage(
             running = found->second;
         }
     }
-    for (const auto& [id, driver] : running) {
+    for (const auto& [id, driver_name] : running) {
         const std::string& name = id.task;
         if (!task.empty() && name != task) {
             continue;
         }
-        auto usage = supervised_->usage(id);
+        client::Driver* driver = drivers_->find(driver_name);
+        auto usage = driver != nullptr ? driver->usage(id)
+                                       : Result<model::TaskResourceUsage>(
+                                             fail(ErrorCode::NotFound, "no driver {}", driver_name)
+                                         );
         if (!usage || !usage->resource_usage || !usage->resource_usage->memory_stats ||
             !usage->resource_usage->cpu_stats) {
             continue;
@@ -804,11 +892,11 @@ Result<std::unique_ptr<client::ExecProcess>> ClientHostImpl::exec(
         return fail(ErrorCode::NotFound, "task \"{}\" is not running.", task);
     }
     // The table of drivers does not change once the node runs.
-    const auto found = drivers_.find(driver);
-    if (found == drivers_.end()) {
+    client::Driver* found = drivers_->find(driver);
+    if (found == nullptr) {
         return fail(ErrorCode::NotFound, "driver \"{}\" is not available on this node", driver);
     }
-    return found->second->exec(*id, spec, std::move(handlers));
+    return found->exec(*id, spec, std::move(handlers));
 }
 
 void ClientHostImpl::add_metrics(api::Metrics& metrics) const {

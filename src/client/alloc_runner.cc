@@ -33,6 +33,7 @@ AllocRunner::AllocRunner(
         tasks_.push_back(std::make_unique<TaskRunner>(alloc_, *group_, task, record));
     }
     health_reported_ = restored != nullptr && restored->health_reported;
+    network_phase_ = needs_namespace(*group_) ? Network::Wanted : Network::None;
 }
 
 AllocRunner::Role AllocRunner::role_of(const model::Task& task) {
@@ -212,6 +213,69 @@ void AllocRunner::on_check(RunnerContext& c, const CheckDone& done) {
     coordinate(c);
 }
 
+void AllocRunner::coordinate_network(RunnerContext& c) {
+    const bool made = network_phase_ == Network::Asked || network_phase_ == Network::Ready;
+    if (terminal() && (made || (network_phase_ == Network::Wanted && restored_))) {
+        network_phase_ = Network::Gone;
+        c.out.networks.push_back({c.tickets.issue(alloc_->id), alloc_->id, TearDownNetwork{}});
+        return;
+    }
+    if (network_phase_ != Network::Wanted || !directory_ready_ || terminal()) {
+        return;
+    }
+    network_phase_ = Network::Asked;
+    network_ticket_ = c.tickets.issue(alloc_->id);
+    SetUpNetwork work;
+    work.network = group_->networks.front();
+    if (alloc_->allocated_resources && alloc_->allocated_resources->shared) {
+        work.ports = alloc_->allocated_resources->shared->ports;
+    }
+    for (const auto& runner : tasks_) {
+        if (runner->task().driver == "docker") {
+            work.engine = "docker";
+        }
+    }
+    work.labels = {
+        {"NOMAD_ALLOC_ID", alloc_->id.str()},
+        {"NOMAD_GROUP_NAME", alloc_->task_group},
+        {"NOMAD_JOB_ID", alloc_->job_id},
+        {"NOMAD_NAMESPACE", alloc_->namespace_},
+        {"NOMAD_REGION", c.settings.region}
+    };
+    c.out.networks.push_back({*network_ticket_, alloc_->id, std::move(work)});
+}
+
+void AllocRunner::on_network(RunnerContext& c, const NetworkDone& event) {
+    if (!network_ticket_ || *network_ticket_ != event.ticket || network_phase_ != Network::Asked) {
+        return;
+    }
+    network_ticket_.reset();
+    if (event.result) {
+        network_phase_ = Network::Ready;
+        network_ = std::make_shared<const NetworkState>(*event.result);
+        for (const auto& runner : tasks_) {
+            runner->set_network(network_);
+        }
+        status_changed_ = true;
+    } else {
+        setup_error_ = fmt::format(
+            "failed to setup alloc: pre-run hook \"network\" failed: {}",
+            event.result.error().message
+        );
+        const model::TaskEvent reason = events::setup_failure(setup_error_);
+        for (const auto& runner : tasks_) {
+            // Found again after a restart, it runs in a network that is gone.
+            if (runner->running()) {
+                runner->kill(c, reason, true);
+            } else {
+                runner->abandon(c, reason);
+            }
+        }
+        status_changed_ = true;
+    }
+    coordinate(c);
+}
+
 void AllocRunner::on_script(RunnerContext& c, const ScriptDone& done) {
     if (TaskRunner* runner = find(done.id.task)) {
         runner->on_script(c, done);
@@ -239,7 +303,9 @@ void AllocRunner::fail_running(
 }
 
 TaskEnv AllocRunner::env_of(const RunnerContext& c, const model::Task& task) const {
-    const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task.name);
+    const TaskPaths paths = has_own_files(task.driver)
+                                ? own_paths()
+                                : host_paths(c.settings.alloc_root, alloc_->id, task.name);
     return TaskEnv(
         {*alloc_,
          *alloc_->job,
@@ -248,7 +314,8 @@ TaskEnv AllocRunner::env_of(const RunnerContext& c, const model::Task& task) con
          c.node,
          c.settings.region,
          c.settings.parent_cgroup,
-         paths}
+         paths,
+         network_.get()}
     );
 }
 
@@ -320,6 +387,8 @@ void AllocRunner::kill_all_but_poststop(
 }
 
 void AllocRunner::coordinate(RunnerContext& c) {
+    coordinate_network(c);
+    const bool network_ready = network_phase_ == Network::None || network_phase_ == Network::Ready;
     const auto dead = [](const TaskRunner& runner) { return runner.dead(); };
     const auto up = [](const TaskRunner& runner) { return runner.running() || runner.dead(); };
     const auto begin = [&](Role role) {
@@ -349,7 +418,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
     } else if (every(Role::Main, dead)) {
         const model::TaskEvent reason = events::main_tasks_dead();
         kill_all_but_poststop(c, &reason, "");
-    } else if (directory_ready_ && !moving_ticket_) {
+    } else if (directory_ready_ && !moving_ticket_ && network_ready) {
         begin(Role::Prestart);
         begin(Role::PrestartSidecar);
         if (every(Role::Prestart, dead) && every(Role::PrestartSidecar, up)) {
@@ -363,7 +432,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
     const bool others_dead = std::ranges::all_of(tasks_, [](const auto& runner) {
         return role_of(runner->task()) == Role::Poststop || runner->dead();
     });
-    if (others_dead && directory_ready_) {
+    if (others_dead && directory_ready_ && network_ready) {
         begin(Role::Poststop);
     }
     if (terminal() && !released_ && directory_ready_) {
@@ -372,6 +441,7 @@ void AllocRunner::coordinate(RunnerContext& c) {
     }
     sync_services(c);
     watch_limits(c);
+    coordinate_network(c);
     watch_health(c);
 }
 
@@ -681,6 +751,9 @@ server::AllocStatus AllocRunner::status() const {
     } else {
         status.client_status = Running;
         status.client_description = "Tasks are running";
+    }
+    if (network_) {
+        status.network_status = network_->status;
     }
     if (healthy_) {
         status.deployment_status.ensure().healthy = healthy_;

@@ -49,6 +49,7 @@ public:
     void on_script(RunnerContext& c, const ScriptDone& done);
     void on_watch(RunnerContext& c, const std::string& task, const server::WatchUpdate& update);
     void on_driver(RunnerContext& c, const DriverEvent& event);
+    void on_network(RunnerContext& c, const NetworkDone& event);
     void tick(RunnerContext& c);
     Instant deadline() const;
 
@@ -84,6 +85,9 @@ private:
     static Role role_of(const model::Task& task);
 
     void coordinate(RunnerContext& c);
+    /// Asks for the allocation's namespace once its directory is there, and for its end when every
+    /// task is dead.
+    void coordinate_network(RunnerContext& c);
     void fail_all(RunnerContext& c, const std::string& error);
     void kill_all_but_poststop(
         RunnerContext& c, const model::TaskEvent* reason, const std::string& except
@@ -120,6 +124,10 @@ private:
     std::string setup_error_;
     /// Data of the allocation before this one is on its way into the directory.
     std::optional<Ticket> moving_ticket_;
+    enum class Network : unsigned char { None, Wanted, Asked, Ready, Gone };
+    Network network_phase_ = Network::None;
+    std::optional<Ticket> network_ticket_;
+    std::shared_ptr<const NetworkState> network_;
     bool stopping_ = false;
     bool destroyed_ = false;
     bool begun_ = false;

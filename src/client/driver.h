@@ -15,6 +15,7 @@
 #include "base/value.h"
 #include "model/client_stats.h"
 #include "model/node.h"
+#include "model/resources.h"
 
 #include <compare>
 #include <cstdint>
@@ -59,6 +60,48 @@ struct TaskMount {
     NL_FIELDS(TaskMount, (1, host_path), (2, task_path), (3, read_only), (4, propagation))
 };
 
+/// A device node of the node. `permissions` of r, w and m; "" is "rwm".
+struct TaskDevice {
+    std::string host_path;
+    std::string task_path;
+    std::string permissions;
+    NL_FIELDS(TaskDevice, (1, host_path), (2, task_path), (3, permissions))
+};
+
+/// A port the scheduler gave: `value` on the node, `to` inside (0: the same).
+struct TaskPort {
+    std::string label;
+    std::int64_t value{};
+    std::int64_t to{};
+    std::string host_ip;
+    NL_FIELDS(TaskPort, (1, label), (2, value), (3, to), (4, host_ip))
+};
+
+/// The allocation's network as its tasks join it.
+struct TaskNetwork {
+    /// "" or "host", "bridge", "none", "cni/<name>".
+    std::string mode;
+    /// A network namespace to enter; "": the node's.
+    std::string net_ns;
+    /// The container that holds the namespace, for engines that join containers only; "" for none.
+    std::string sandbox;
+    std::string hostname;
+    /// The address inside; "" where there is none of its own.
+    std::string ip;
+    Box<model::DNSConfig> dns;
+    std::vector<TaskPort> ports;
+    NL_FIELDS(
+        TaskNetwork,
+        (1, mode),
+        (2, net_ns),
+        (3, sandbox),
+        (4, hostname),
+        (5, ip),
+        (6, dns),
+        (7, ports)
+    )
+};
+
 /// All a driver needs; everything is interpolated, paths are the node's.
 struct TaskSpec {
     TaskId id;
@@ -84,7 +127,13 @@ struct TaskSpec {
     std::int64_t memory_mb{};
     std::int64_t memory_max_mb{};
     std::vector<std::int64_t> cores;
+    std::string job_name;
+    std::string alloc_name;
+    std::string node_id;
+    std::string node_name;
     std::vector<TaskMount> mounts;
+    std::vector<TaskDevice> devices;
+    TaskNetwork network;
     NL_FIELDS(
         TaskSpec,
         (1, id),
@@ -105,7 +154,13 @@ struct TaskSpec {
         (16, memory_mb),
         (17, memory_max_mb),
         (18, cores),
-        (23, mounts)
+        (19, job_name),
+        (20, alloc_name),
+        (21, node_id),
+        (22, node_name),
+        (23, mounts),
+        (24, devices),
+        (25, network)
     )
 };
 
@@ -257,6 +312,9 @@ public:
     virtual void signal(const TaskId& id, int signal, Ticket ticket) = 0;
     /// Ends as StatsAnswer.
     virtual void stats(const TaskId& id, Ticket ticket) = 0;
+    /// What a running task uses, at once: from any thread, and may block for a moment.
+    /// Errors: NotFound (it does not run).
+    virtual Result<model::TaskResourceUsage> usage(const TaskId& id) = 0;
     /// Kills what is left of an instance and forgets it with its exit code. Ends as CallDone.
     virtual void destroy(const TaskId& id, Ticket ticket) = 0;
     /// Runs a program beside the running task. Unlike the other calls it may come from any thread

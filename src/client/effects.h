@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "client/check_runner.h"
 #include "client/driver.h"
+#include "client/network.h"
 #include "env/blob_store.h"
 #include "env/task_files.h"
 #include "server/node_more.h"
@@ -60,6 +61,8 @@ struct Effects {
     std::vector<StateWrite> state;
     std::vector<env::FileCall> files;
     std::vector<DriverCall> drivers;
+    /// Namespaces of allocations, made and removed.
+    std::vector<NetworkCall> networks;
     /// Frames for the session, in order. Dropped if it is down: everything that matters is sent
     /// again on the next one.
     std::vector<server::NodeToServer> send;
@@ -81,7 +84,8 @@ struct Effects {
     bool look_at_disk{};
 
     bool empty() const {
-        return state.empty() && files.empty() && drivers.empty() && send.empty() &&
+        return state.empty() && files.empty() && drivers.empty() && networks.empty() &&
+               send.empty() &&
                send_more.empty() && reads.empty() && cancelled.empty() && credits.empty() &&
                inputs.empty() && checks.empty() && scripts.empty() && !keep_only && !look_at_disk;
     }
@@ -141,6 +145,7 @@ using Event = std::variant<
     FromServerMore,
     DriverEvent,
     FilesDone,
+    NetworkDone,
     Tick,
     FactsChanged,
     ReadEnded,

@@ -341,7 +341,9 @@ void Node::handle(const FactsChanged& event, Effects& out) {
 void Node::merge_driver_attributes() {
     for (const auto& [name, info] : node_.drivers) {
         for (const auto& [key, value] : info.attributes) {
-            node_.attributes.insert_or_assign(key, value);
+            // That a driver is there is "true" in its own attributes and "1" in the node's.
+            const bool there = key == "driver." + name && value == "true";
+            node_.attributes.insert_or_assign(key, there ? "1" : value);
         }
     }
 }
@@ -559,6 +561,15 @@ void Node::handle(const CheckDone& event, Effects& out) {
     if (AllocRunner* r = runner(event.alloc)) {
         RunnerContext c = context(out);
         r->on_check(c, event);
+        after(*r, out);
+    }
+}
+
+void Node::handle(const NetworkDone& event, Effects& out) {
+    tickets_.take(event.ticket);
+    if (AllocRunner* r = runner(event.alloc)) {
+        RunnerContext c = context(out);
+        r->on_network(c, event);
         after(*r, out);
     }
 }

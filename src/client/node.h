@@ -101,6 +101,7 @@ private:
     void handle(const FromServerMore& event, Effects& out);
     void handle(const DriverEvent& event, Effects& out);
     void handle(const FilesDone& event, Effects& out);
+    void handle(const NetworkDone& event, Effects& out);
     void handle(const Tick&, Effects& out);
     void handle(const FactsChanged& event, Effects& out);
     void handle(const ReadEnded& event, Effects& out);

@@ -399,5 +399,44 @@ TEST(Node, DeploymentHealthComesAfterTheMinimumTimeOrTheDeadline) {
     EXPECT_EQ(w.reported[id].deployment_status->healthy, std::optional(true));
 }
 
+TEST(Node, ANetworkOfItsOwnIsThereBeforeTheFirstTaskAndGoesAfterTheLast) {
+    World w;
+    w.connect();
+    auto job = make_job("service", {make_task("main")}, restart_policy(0, seconds(1)));
+    model::NetworkResource network;
+    network.mode = "bridge";
+    network.hostname = "web";
+    job->task_groups[0].networks.push_back(network);
+    const Uuid id = w.push(job);
+    ASSERT_EQ(w.networks.size(), 1U);
+    ASSERT_EQ(w.started.size(), 1U);
+    EXPECT_EQ(w.started[0].network.net_ns, "/run/netns/" + id.str());
+    EXPECT_EQ(w.started[0].network.mode, "bridge");
+    EXPECT_EQ(w.started[0].network.hostname, "web");
+    EXPECT_EQ(w.reported[id].network_status->address, "172.26.64.2");
+    // A restarted agent asks again and is answered the same; the task goes on.
+    w.crash();
+    w.boot();
+    w.connect();
+    ASSERT_EQ(w.networks.size(), 2U);
+    EXPECT_TRUE(w.runs(id, "main"));
+    w.push_stop(id);
+    ASSERT_EQ(w.networks.size(), 3U);
+    EXPECT_TRUE(std::holds_alternative<TearDownNetwork>(w.networks[2].what));
+}
+
+TEST(Node, WithoutItsNetworkAnAllocationFailsAndSaysWhy) {
+    World w;
+    w.connect();
+    w.network_error = Error{ErrorCode::Unavailable, "no bridge"};
+    auto job = make_job("service", {make_task("main")}, restart_policy(0, seconds(1)));
+    job->task_groups[0].networks.push_back({.mode = "bridge"});
+    const Uuid id = w.push(job);
+    EXPECT_TRUE(w.started.empty());
+    EXPECT_EQ(w.reported[id].client_status, model::AllocClientStatus::Failed);
+    EXPECT_THAT(w.reported[id].client_description, ::testing::HasSubstr("no bridge"));
+    EXPECT_TRUE(std::holds_alternative<TearDownNetwork>(w.networks.back().what));
+}
+
 }  // namespace
 }  // namespace nl::client

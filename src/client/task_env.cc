@@ -39,7 +39,12 @@ std::string address(const std::string& ip, std::int64_t port) {
     return v6 ? fmt::format("[{}]:{}", ip, port) : fmt::format("{}:{}", ip, port);
 }
 
-void put_port(StringMap& env, const model::AllocatedPortMapping& port, bool bridged) {
+void put_port(
+    StringMap& env,
+    const model::AllocatedPortMapping& port,
+    bool bridged,
+    const NetworkState* network
+) {
     const std::int64_t inside = port.to > 0 ? port.to : port.value;
     put_both(env, "NOMAD_IP_", port.label, port.host_ip);
     put_both(env, "NOMAD_PORT_", port.label, std::to_string(bridged ? inside : port.value));
@@ -48,6 +53,11 @@ void put_port(StringMap& env, const model::AllocatedPortMapping& port, bool brid
     put_both(env, "NOMAD_HOST_PORT_", port.label, std::to_string(port.value));
     put_both(env, "NOMAD_HOST_ADDR_", port.label, address(port.host_ip, port.value));
     put_both(env, "NOMAD_ALLOC_PORT_", port.label, std::to_string(inside));
+    if (network != nullptr && !network->status.address.empty()) {
+        put_both(env, "NOMAD_ALLOC_INTERFACE_", port.label, network->status.interface_name);
+        put_both(env, "NOMAD_ALLOC_IP_", port.label, network->status.address);
+        put_both(env, "NOMAD_ALLOC_ADDR_", port.label, address(network->status.address, inside));
+    }
     const bool v6 = port.host_ip.find(':') != std::string::npos;
     put_both(env, v6 ? "NOMAD_IPv6_" : "NOMAD_IPv4_", port.label, port.host_ip);
 }
@@ -103,6 +113,10 @@ TaskPaths host_paths(std::string_view alloc_root, const Uuid& alloc, std::string
     };
 }
 
+TaskPaths own_paths() {
+    return {"/alloc", "/", "/local", "/secrets", "/alloc/logs"};
+}
+
 const model::TaskGroup* group_of(const model::Allocation& alloc) {
     if (!alloc.job) {
         return nullptr;
@@ -154,7 +168,7 @@ TaskEnv::TaskEnv(const TaskEnvInputs& in) : node_(&in.node), region_(in.region) 
                              in.group.networks.front().mode != "host";
         for (const model::AllocatedPortMapping& port :
              in.alloc.allocated_resources->shared->ports) {
-            put_port(env, port, bridged);
+            put_port(env, port, bridged, in.network);
         }
     }
     // The task's own block sees the variables above; its values do not see each other (and

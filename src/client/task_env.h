@@ -5,6 +5,7 @@
 
 #include "base/value.h"
 #include "client/interpolate.h"
+#include "client/network.h"
 #include "model/allocation.h"
 #include "model/node.h"
 
@@ -24,6 +25,8 @@ struct TaskPaths {
 };
 /// For drivers without a file system of their own: the node's paths.
 TaskPaths host_paths(std::string_view alloc_root, const Uuid& alloc, std::string_view task);
+/// For drivers whose tasks see files of their own (has_own_files).
+TaskPaths own_paths();
 
 struct TaskEnvInputs {
     const model::Allocation& alloc;
@@ -33,7 +36,10 @@ struct TaskEnvInputs {
     const model::Node& node;
     std::string_view region;
     std::string_view parent_cgroup;
+    /// As the task sees them.
     const TaskPaths& paths;
+    /// The allocation's namespace, if it has one.
+    const NetworkState* network{};
 };
 
 class TaskEnv {

@@ -178,7 +178,8 @@ void TaskRunner::run_hooks(RunnerContext& c) {
         }
         std::vector<model::TaskEvent> said;
         TaskHookContext context{
-            *alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_, said
+            *alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_, said, false,
+            network_.get()
         };
         auto work = hook.prestart(context);
         for (model::TaskEvent& event : said) {
@@ -210,7 +211,9 @@ void TaskRunner::run_hooks(RunnerContext& c) {
 }
 
 TaskEnv TaskRunner::make_env(const RunnerContext& c) const {
-    const TaskPaths paths = host_paths(c.settings.alloc_root, alloc_->id, task_->name);
+    const TaskPaths paths = has_own_files(task_->driver)
+                                ? own_paths()
+                                : host_paths(c.settings.alloc_root, alloc_->id, task_->name);
     return TaskEnv(
         {*alloc_,
          *alloc_->job,
@@ -219,7 +222,8 @@ TaskEnv TaskRunner::make_env(const RunnerContext& c) const {
          c.node,
          c.settings.region,
          c.settings.parent_cgroup,
-         paths}
+         paths,
+         network_.get()}
     );
 }
 
@@ -376,6 +380,10 @@ void TaskRunner::start(RunnerContext& c) {
     spec_.job_id = alloc_->job->id;
     spec_.group = group_->name;
     spec_.namespace_ = alloc_->namespace_;
+    spec_.job_name = alloc_->job->name;
+    spec_.alloc_name = alloc_->name;
+    spec_.node_id = c.node.id.str();
+    spec_.node_name = c.node.name;
     phase_ = Phase::Starting;
     call(c, CallStart{std::exchange(spec_, {})});
 }

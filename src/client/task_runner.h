@@ -82,6 +82,9 @@ public:
     /// Something for its list of events, from outside.
     void say(RunnerContext& c, model::TaskEvent event) { add_event(c, std::move(event)); }
 
+    /// The allocation's namespace, before the task begins.
+    void set_network(std::shared_ptr<const NetworkState> network) { network_ = std::move(network); }
+
     void on_files(RunnerContext& c, const env::FileDone& done);
     void on_driver(RunnerContext& c, const DriverEvent& event);
     void on_watch(RunnerContext& c, const server::WatchUpdate& update);
@@ -134,6 +137,7 @@ private:
     std::vector<std::unique_ptr<TaskHook>> hooks_;
     std::size_t next_hook_ = 0;
     TaskSpec spec_;
+    std::shared_ptr<const NetworkState> network_;
     /// File work of the hook that is running.
     std::map<Ticket, std::string> files_;
     std::string files_error_;

@@ -1,5 +1,7 @@
 #include "drivers/cgroups.h"
 
+#include "base/bytes.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,10 +26,7 @@ bool can_make_groups(const std::string& folder) {
 }
 
 std::string group_folder(const CgroupRoot& root, const client::TaskId& id) {
-    // A task's name may hold characters that a file name should not.
-    std::string task = id.task;
-    std::ranges::replace(task, '/', '_');
-    const std::string name = fmt::format("{}.{}.{}", id.alloc.str(), task, id.attempt);
+    const std::string name = instance_name(id);
     if (root.mode == CgroupMode::V2) {
         return fmt::format("{}/{}/share.slice/{}.scope", root.mount, root.parent, name);
     }
@@ -77,6 +76,72 @@ void add_cgroup(const CgroupRoot& root, const client::TaskSpec& task, supervisor
             ));
             return;
     }
+}
+
+std::string instance_name(const client::TaskId& id) {
+    constexpr std::size_t kLongestTask = 100;
+    std::string task = id.task.substr(0, kLongestTask);
+    std::ranges::replace_if(
+        task,
+        [](char c) {
+            return !(
+                (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                c == '_' || c == '-' || c == '.'
+            );
+        },
+        '_'
+    );
+    if (task != id.task) {
+        task += fmt::format("-{:08x}", crc32c(id.task));
+    }
+    return fmt::format("{}.{}.{}", id.alloc.str(), task, id.attempt);
+}
+
+std::string oci_cgroups_path(const CgroupRoot& root, const client::TaskId& id) {
+    const std::string name = instance_name(id);
+    return root.mode == CgroupMode::V2 ? fmt::format("/{}/share.slice/{}.scope", root.parent, name)
+                                       : fmt::format("/{}/{}", root.parent, name);
+}
+
+std::vector<std::string> oci_cgroup_folders(const CgroupRoot& root, const client::TaskId& id) {
+    const std::string path = oci_cgroups_path(root, id);
+    if (root.mode == CgroupMode::V2) {
+        return {root.mount + path};
+    }
+    std::vector<std::string> out;
+    if (root.mode == CgroupMode::V1) {
+        std::error_code error;
+        for (const auto& entry : std::filesystem::directory_iterator(kMount, error)) {
+            if (entry.is_directory(error) && !entry.is_symlink(error) &&
+                std::filesystem::exists(entry.path() / "cgroup.procs", error)) {
+                out.push_back(entry.path().string() + path);
+            }
+        }
+        std::ranges::sort(out);
+    }
+    return out;
+}
+
+std::string oom_file(const CgroupRoot& root, const client::TaskId& id) {
+    switch (root.mode) {
+        case CgroupMode::None:
+            return "";
+        case CgroupMode::V1:
+            return fmt::format(
+                "{}/memory{}/memory.oom_control", kMount, oci_cgroups_path(root, id)
+            );
+        case CgroupMode::V2:
+            return group_folder(root, id) + "/memory.events";
+    }
+    return "";
+}
+
+bool counts_swap(const CgroupRoot& root) {
+    std::error_code error;
+    return root.mode == CgroupMode::V2 ||
+           std::filesystem::exists(
+               std::string(kMount) + "/memory/memory.memsw.limit_in_bytes", error
+           );
 }
 
 std::string procs_file(const CgroupRoot& root, const client::TaskId& id) {

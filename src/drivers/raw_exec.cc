@@ -1,6 +1,7 @@
 #include "drivers/raw_exec.h"
 
 #include "drivers/command.h"
+#include "drivers/config.h"
 
 #include <optional>
 #include <utility>
@@ -16,83 +17,37 @@ struct Config {
     std::string work_dir;
     std::int64_t oom_score_adj{};
     std::vector<std::string> denied_envvars;
+    std::string cgroup_v2_override;
+    StringMap cgroup_v1_override;
+    NL_FIELDS(
+        Config,
+        (1, command),
+        (2, args),
+        (3, work_dir),
+        (4, oom_score_adj),
+        (5, denied_envvars),
+        (6, cgroup_v2_override),
+        (7, cgroup_v1_override)
+    )
+    static constexpr std::array<std::string_view, 1> kRequired{"command"};
 };
 
-/// A scalar in the form in which a command line takes it: numbers and booleans are what HCL gives
-/// for unquoted arguments.
-std::optional<std::string> as_text(const Value& value) {
-    if (const std::string* text = value.as_string()) {
-        return *text;
+Result<Config> checked_config(const ValueMap& map) {
+    NL_TRY(Config config, read_config<Config>("driver raw_exec", map));
+    if (config.oom_score_adj < 0 || config.oom_score_adj > kMaxOomScoreAdj) {
+        return fail(
+            ErrorCode::InvalidArgument,
+            "config: oom_score_adj must be a number from 0 to {}",
+            kMaxOomScoreAdj
+        );
     }
-    if (const std::int64_t* number = value.as_int()) {
-        return std::to_string(*number);
-    }
-    if (const bool* flag = value.as_bool()) {
-        return *flag ? "true" : "false";
-    }
-    if (const double* number = value.as_double()) {
-        return fmt::format("{}", *number);
-    }
-    return std::nullopt;
-}
-
-Result<std::vector<std::string>> as_texts(const std::string& key, const Value& value) {
-    std::vector<std::string> out;
-    const Value::List* list = value.as_list();
-    if (list == nullptr) {
-        return fail(ErrorCode::InvalidArgument, "config: {} must be a list of strings", key);
-    }
-    for (const Value& item : *list) {
-        auto text = as_text(item);
-        if (!text) {
-            return fail(ErrorCode::InvalidArgument, "config: {} must be a list of strings", key);
-        }
-        out.push_back(std::move(*text));
-    }
-    return out;
-}
-
-Result<void> read_option(const std::string& key, const Value& value, Config& config) {
-    const auto text = as_text(value);
-    if (key == "args") {
-        NL_TRY(config.args, as_texts(key, value));
-    } else if (key == "denied_envvars") {
-        NL_TRY(config.denied_envvars, as_texts(key, value));
-    } else if (key == "cgroup_v1_override" || key == "cgroup_v2_override") {
+    if (!config.cgroup_v2_override.empty() || !config.cgroup_v1_override.empty()) {
         // Accepted silently it would run the task outside the group that its owner chose.
         return fail(
-            ErrorCode::InvalidArgument, "config: this version of the node does not take {}", key
+            ErrorCode::InvalidArgument,
+            "config: this version of the node does not take cgroup_v1_override or "
+            "cgroup_v2_override"
         );
-    } else if (key == "oom_score_adj") {
-        if (value.as_int() == nullptr || *value.as_int() < 0 || *value.as_int() > kMaxOomScoreAdj) {
-            return fail(
-                ErrorCode::InvalidArgument,
-                "config: oom_score_adj must be a number from 0 to {}",
-                kMaxOomScoreAdj
-            );
-        }
-        config.oom_score_adj = *value.as_int();
-    } else if (key != "command" && key != "work_dir") {
-        return fail(
-            ErrorCode::InvalidArgument, "config: there is no option \"{}\" in driver raw_exec", key
-        );
-    } else if (!text) {
-        return fail(ErrorCode::InvalidArgument, "config: {} must be a string", key);
-    } else {
-        (key == "command" ? config.command : config.work_dir) = *text;
-    }
-    return {};
-}
-
-Result<Config> read_config(const ValueMap& map) {
-    Config config;
-    for (const auto& [key, value] : map) {
-        if (!value.is_null()) {
-            NL_TRY_VOID(read_option(key, value, config));
-        }
-    }
-    if (config.command.empty()) {
-        return fail(ErrorCode::InvalidArgument, "config: missing required argument \"command\"");
     }
     return config;
 }
@@ -124,7 +79,7 @@ void RawExec::fingerprint(Ticket ticket) {
     info.healthy = options_.enabled;
     info.health_description = options_.enabled ? "Healthy" : "disabled";
     if (options_.enabled) {
-        info.attributes["driver.raw_exec"] = "1";
+        info.attributes["driver.raw_exec"] = "true";
     }
     tasks_.sink()({ticket, {}, client::Fingerprinted{"raw_exec", std::move(info)}});
 }
@@ -133,7 +88,7 @@ Result<supervisor::SpawnSpec> RawExec::make_spec(const client::TaskSpec& task) c
     if (!options_.enabled) {
         return fail(ErrorCode::FailedPrecondition, "driver raw_exec is disabled on this node");
     }
-    NL_TRY(const Config config, read_config(task.config));
+    NL_TRY(const Config config, checked_config(task.config));
     std::vector<std::string> denied = options_.denied_env;
     denied.insert(denied.end(), config.denied_envvars.begin(), config.denied_envvars.end());
     const auto task_path = task.env.find("PATH");
@@ -155,6 +110,7 @@ Result<supervisor::SpawnSpec> RawExec::make_spec(const client::TaskSpec& task) c
         spec.log_max_bytes = task.log_max_file_bytes;
     }
     spec.oom_score_adj = config.oom_score_adj;
+    spec.net_ns = task.network.net_ns;
     return spec;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // The raw_exec driver: a command as the agent's user (or the task's), without isolation, under the
 // node's supervisor. Configuration as Nomad's: command, args, work_dir, oom_score_adj,
-// denied_envvars; the cgroup overrides are refused.
+// denied_envvars; the cgroup overrides are refused. In a group with a network of its own the
+// command runs in that network namespace.
 
 #include "client/driver.h"
 #include "drivers/supervised.h"
@@ -40,6 +41,9 @@ public:
         tasks_.signal(id, signal, ticket);
     }
     void stats(const client::TaskId& id, Ticket ticket) override;
+    Result<model::TaskResourceUsage> usage(const client::TaskId& id) override {
+        return tasks_.usage(id);
+    }
     void destroy(const client::TaskId& id, Ticket ticket) override { tasks_.destroy(id, ticket); }
     Result<std::unique_ptr<client::ExecProcess>> exec(
         const client::TaskId& id, const client::ExecSpec& spec, client::ExecHandlers handlers

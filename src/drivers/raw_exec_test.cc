@@ -151,7 +151,10 @@ TEST_F(RawExecTest, MistakesInTheConfigurationAreNamed) {
     driver_->start(spec, Ticket(1));
     const auto typo = wait_for<client::StartFailed>();
     ASSERT_TRUE(typo.has_value());
-    EXPECT_EQ(typo->error.message, "config: there is no option \"comand\" in driver raw_exec");
+    EXPECT_EQ(
+        typo->error.message,
+        "config: there is no option \"comand\" in driver raw_exec; is \"command\" meant?"
+    );
     EXPECT_FALSE(typo->recoverable);
     spec.config = {{"command", Value("no-such-command")}};
     driver_->start(spec, Ticket(2));

@@ -591,9 +591,7 @@ Result<void> Reads::run_program(Call& call) {
     };
     NL_TRY(
         const auto program,
-        options_.exec(
-            r.alloc_id, r.task, {.command = r.command, .tty = r.tty}, std::move(handlers)
-        )
+        options_.exec(r.alloc_id, r.task, {.command = r.command, .tty = r.tty}, std::move(handlers))
     );
     while (true) {
         std::vector<Bytes> inputs;

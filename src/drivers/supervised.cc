@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <sstream>
@@ -95,11 +96,18 @@ void Supervised::on_exit(const supervisor::ExitInfo& exit) {
     if (!id) {
         return;
     }
-    const client::ExitResult result = result_of(exit);
+    client::ExitResult result = result_of(exit);
+    if (exit_note_) {
+        exit_note_(*id, result);
+    }
     {
         const std::scoped_lock lock(mutex_);
         pids_.erase(exit.id);
         specs_.erase(exit.id);
+        if (const auto at = unconfirmed_.find(exit.id); at != unconfirmed_.end()) {
+            at->second = result;
+            return;
+        }
         if (!exits_.emplace(exit.id, result).second) {
             // The supervisor tells it after every reconnect; the node heard it.
             return;
@@ -117,35 +125,80 @@ void Supervised::start(
     const std::string& driver,
     const client::TaskSpec& task,
     supervisor::SpawnSpec spec,
-    Ticket ticket
+    Ticket ticket,
+    Confirm confirm
 ) {
     spec.id = task.id.str();
-    add_cgroup(cgroups_, task, spec);
+    if (spec.owned_cgroups.empty()) {
+        add_cgroup(cgroups_, task, spec);
+    }
     {
         const std::scoped_lock lock(mutex_);
         specs_[spec.id] = spec;
+        if (confirm) {
+            unconfirmed_.try_emplace(spec.id);
+        }
     }
     client_->spawn(
         spec,
-        [this, driver, id = task.id, ticket](Result<supervisor::TaskInfo> started) {
+        [this, driver, id = task.id, ticket, confirm = std::move(confirm)](
+            Result<supervisor::TaskInfo> started
+        ) {
             if (!started) {
+                {
+                    const std::scoped_lock lock(mutex_);
+                    unconfirmed_.erase(id.str());
+                }
                 const bool recoverable = is_recoverable(started.error().code);
                 sink_({ticket, id, client::StartFailed{std::move(started.error()), recoverable}});
                 return;
             }
-            if (started->running) {
-                const std::scoped_lock lock(mutex_);
-                pids_[started->id] = static_cast<int>(started->pid);
+            if (confirm) {
+                confirm([this, driver, id, ticket, info = *started](const Result<void>& result) {
+                    confirmed(driver, id, info, ticket, result);
+                });
+                return;
             }
+            confirmed(driver, id, *started, ticket, {});
+        }
+    );
+}
+
+void Supervised::confirmed(
+    const std::string& driver,
+    const client::TaskId& id,
+    const supervisor::TaskInfo& info,
+    Ticket ticket,
+    const Result<void>& result
+) {
+    if (!result) {
+        destroy(id, [this, id, ticket, result](const Result<void>&) {
             sink_(
                 {ticket,
                  id,
-                 client::Started{
-                     handle_of(driver, id, *started), WallTime{started->started_unix_ns}
-                 }}
+                 client::StartFailed{result.error(), is_recoverable(result.error().code)}}
             );
+        });
+        return;
+    }
+    std::optional<client::ExitResult> ended;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (auto node = unconfirmed_.extract(info.id); !node.empty()) {
+            ended = node.mapped();
         }
+        if (ended) {
+            exits_.emplace(info.id, *ended);
+        } else if (info.running) {
+            pids_[info.id] = static_cast<int>(info.pid);
+        }
+    }
+    sink_({ticket, id, client::Started{handle_of(driver, id, info), WallTime{info.started_unix_ns}}}
     );
+    if (ended) {
+        sampler_.forget(info.id);
+        sink_({{}, id, client::Exited{*ended}});
+    }
 }
 
 void Supervised::recover(const client::TaskHandle& handle, Ticket ticket) {
@@ -196,15 +249,41 @@ void Supervised::signal(const client::TaskId& id, int signal, Ticket ticket) {
 }
 
 void Supervised::destroy(const client::TaskId& id, Ticket ticket) {
-    client_->destroy(id.str(), [this, id, ticket](Result<void> result) {
+    destroy(id, [this, id, ticket](Result<void> result) { done(id, ticket, std::move(result)); });
+}
+
+void Supervised::destroy(const client::TaskId& id, std::function<void(Result<void>)> after) {
+    client_->destroy(id.str(), [this, id, after = std::move(after)](Result<void> result) {
         {
             const std::scoped_lock lock(mutex_);
             exits_.erase(id.str());
             pids_.erase(id.str());
             specs_.erase(id.str());
+            unconfirmed_.erase(id.str());
         }
-        done(id, ticket, std::move(result));
+        if (after) {
+            after(std::move(result));
+        }
     });
+}
+
+std::string Supervised::working_directory(const client::TaskId& id) {
+    int pid = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto at = pids_.find(id.str());
+        pid = at == pids_.end() ? 0 : at->second;
+    }
+    std::error_code error;
+    return pid <= 0
+               ? ""
+               : std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error).string();
+}
+
+bool Supervised::is_running(const client::TaskId& id) {
+    const std::scoped_lock lock(mutex_);
+    const auto waits = unconfirmed_.find(id.str());
+    return waits == unconfirmed_.end() ? !exits_.contains(id.str()) : !waits->second.has_value();
 }
 
 Result<model::TaskResourceUsage> Supervised::usage(const client::TaskId& id) {
@@ -320,6 +399,7 @@ Result<supervisor::SpawnSpec> Supervised::surroundings(const client::TaskId& id)
         }
     }
     spec.change_user = spec.uid != static_cast<std::int64_t>(::geteuid());
+    spec.net_ns = proc + "/ns/net";
     client::TaskSpec named;
     named.id = id;
     add_cgroup(cgroups_, named, spec);

@@ -6,6 +6,7 @@
 
 #include "client/driver.h"
 #include "drivers/cgroups.h"
+#include "drivers/event_sink.h"
 #include "drivers/task_usage.h"
 #include "supervisor/client.h"
 
@@ -13,14 +14,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
 namespace nl::drivers {
 
 class SupervisedExec;
-
-using EventSink = std::function<void(client::DriverEvent)>;
 
 class Supervised {
 public:
@@ -35,11 +35,16 @@ public:
     /// Starts or finds the supervisor. `sink` may be called before this returns.
     static Result<std::unique_ptr<Supervised>> open(Options options, EventSink sink);
 
+    /// Called once the process executes; answers whether what it stands for has started. The
+    /// instance counts as started only then, and its end is told after that.
+    using Confirm = std::function<void(std::function<void(Result<void>)> answer)>;
+    /// A spec that owns control groups of its own gets none from here.
     void start(
         const std::string& driver,
         const client::TaskSpec& task,
         supervisor::SpawnSpec spec,
-        Ticket ticket
+        Ticket ticket,
+        Confirm confirm = {}
     );
     void recover(const client::TaskHandle& handle, Ticket ticket);
     void stop(const client::TaskId& id, int signal, Duration timeout, Ticket ticket);
@@ -56,10 +61,23 @@ public:
         const client::ExecSpec& asked,
         client::ExecHandlers handlers
     );
+    /// Without an event: `done` comes on the supervisor client's thread.
+    void destroy(const client::TaskId& id, std::function<void(Result<void>)> done);
+    /// Adds what only the driver knows to an end. Set before anything runs.
+    void set_exit_note(std::function<void(const client::TaskId&, client::ExitResult&)> note) {
+        exit_note_ = std::move(note);
+    }
+    /// Whether it has not ended, as far as was told.
+    bool is_running(const client::TaskId& id);
+    /// Of its first process; "" if it does not run.
+    std::string working_directory(const client::TaskId& id);
     Result<model::TaskResourceUsage> usage(const client::TaskId& id);
     /// Ends what runs here although nobody knows it (the local state lost its record). `known` are
     /// TaskId::str() of live instances.
     void destroy_all_but(std::set<std::string> known);
+
+    /// Ends the client's thread: nothing is called back afterwards. Tasks run on.
+    void close() { client_.reset(); }
 
     EventSink& sink() { return sink_; }
     const CgroupRoot& cgroups() const { return cgroups_; }
@@ -68,6 +86,13 @@ public:
 private:
     Supervised(Options options, EventSink sink);
     void on_exit(const supervisor::ExitInfo& exit);
+    void confirmed(
+        const std::string& driver,
+        const client::TaskId& id,
+        const supervisor::TaskInfo& info,
+        Ticket ticket,
+        const Result<void>& result
+    );
     void done(const client::TaskId& id, Ticket ticket, Result<void> result);
     void forget_exec(const std::string& name);
     void end_left_execs();
@@ -87,6 +112,9 @@ private:
     std::uint64_t next_exec_{1};
     /// Ends that were told and not yet destroyed: a recover after them tells them again.
     std::map<std::string, client::ExitResult> exits_;
+    /// Instances whose start is not confirmed, with their end if it came.
+    std::map<std::string, std::optional<client::ExitResult>> unconfirmed_;
+    std::function<void(const client::TaskId&, client::ExitResult&)> exit_note_;
     /// Last: its thread calls on_exit.
     std::unique_ptr<supervisor::SupervisorClient> client_;
 };

@@ -1,12 +1,12 @@
 #include "drivers/task_files.h"
 
 #include "base/check.h"
+#include "drivers/users.h"
 #include "io/files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <pwd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,8 +24,6 @@
 
 namespace nl::drivers {
 namespace {
-
-constexpr std::size_t kUserBufferBytes = 16384;
 
 std::unexpected<Error> from_errno(const std::string& what, int error) {
     ErrorCode code = ErrorCode::Unavailable;
@@ -190,15 +188,9 @@ Result<UserIds> user_ids(const std::string& user) {
             return UserIds{*uid, *gid};
         }
     }
-    passwd entry{};
-    passwd* found = nullptr;
-    std::vector<char> buffer(kUserBufferBytes);
-    if (getpwnam_r(user.substr(0, colon).c_str(), &entry, buffer.data(), buffer.size(), &found) !=
-            0 ||
-        found == nullptr) {
-        return fail(ErrorCode::InvalidArgument, "user \"{}\" does not exist on this node", user);
-    }
-    return UserIds{found->pw_uid, found->pw_gid};
+    // A name that only an image knows is the image's business; a driver that needs it here says so.
+    const auto found = find_user(user);
+    return found ? UserIds{found->uid, found->gid} : UserIds{};
 }
 
 Result<TaskPath> resolve_task_path(

@@ -194,6 +194,11 @@ struct SpawnSpec {
     /// The control groups are another task's: enter them, but neither make, limit nor remove them,
     /// and end only this process's session.
     bool borrowed_cgroups{};
+    /// A network namespace to enter, "" for the node's.
+    std::string net_ns;
+    /// Control groups that the process makes for others (a container runtime): not entered, but
+    /// killed and removed with the task.
+    std::vector<std::string> owned_cgroups;
 
     std::string encode() const {
         FieldWriter w;
@@ -220,6 +225,8 @@ struct SpawnSpec {
         w.text(62, stderr_path);
         w.number(63, controlling_terminal ? 1 : 0);
         w.number(64, borrowed_cgroups ? 1 : 0);
+        w.text(19, net_ns);
+        w.list(65, owned_cgroups);
         return w.out();
     }
     static std::optional<SpawnSpec> decode(std::string_view payload) {
@@ -295,6 +302,12 @@ struct SpawnSpec {
                     break;
                 case 64:
                     s.borrowed_cgroups = r.number() != 0;
+                    break;
+                case 19:
+                    s.net_ns = r.text();
+                    break;
+                case 65:
+                    s.owned_cgroups.push_back(r.text());
                     break;
                 default:
                     break;

@@ -40,6 +40,8 @@ struct TaskHookContext {
     std::vector<model::TaskEvent>& events;
     /// Set by a hook that has to be asked again when something has come (templates).
     bool wait{};
+    /// The allocation's namespace, if it has one.
+    const NetworkState* network{};
 };
 
 class TaskHook {
@@ -64,6 +66,8 @@ std::unique_ptr<TaskHook> make_artifacts_hook();
 std::unique_ptr<TaskHook> make_volumes_hook();
 std::unique_ptr<TaskHook> make_logs_hook();
 std::unique_ptr<TaskHook> make_resources_hook();
+std::unique_ptr<TaskHook> make_network_hook();
 std::unique_ptr<TaskHook> make_driver_config_hook();
+std::unique_ptr<TaskHook> make_devices_hook();
 
 }  // namespace nl::client

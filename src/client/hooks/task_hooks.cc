@@ -11,7 +11,9 @@ std::vector<std::unique_ptr<TaskHook>> make_task_hooks() {
     hooks.push_back(make_artifacts_hook());
     hooks.push_back(make_logs_hook());
     hooks.push_back(make_resources_hook());
+    hooks.push_back(make_network_hook());
     hooks.push_back(make_driver_config_hook());
+    hooks.push_back(make_devices_hook());
     return hooks;
 }
 

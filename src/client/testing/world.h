@@ -205,6 +205,9 @@ public:
     std::size_t gc_max_allocs = 50;
     /// Whether the driver starts tasks; else StartFailed with this.
     std::optional<StartFailed> start_error;
+    /// Why no network can be set up.
+    std::optional<Error> network_error;
+    std::vector<NetworkCall> networks;
     bool hold_acks = false;
     std::map<std::string, Bytes> state;
     std::vector<TaskSpec> started;
@@ -266,6 +269,19 @@ private:
         for (const DriverCall& one : effects.drivers) {
             calls.push_back(one);
             drive(one);
+        }
+        for (NetworkCall& network : effects.networks) {
+            NetworkDone done{network.ticket, network.alloc, NetworkState{}};
+            if (std::holds_alternative<SetUpNetwork>(network.what)) {
+                done.result->net_ns = "/run/netns/" + network.alloc.str();
+                done.result->status.interface_name = "eth0";
+                done.result->status.address = "172.26.64.2";
+                if (network_error) {
+                    done.result = std::unexpected(*network_error);
+                }
+            }
+            networks.push_back(std::move(network));
+            queue_.push_back(std::move(done));
         }
         for (server::NodeToServer& frame : effects.send) {
             take(frame);

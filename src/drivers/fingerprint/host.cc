@@ -1,28 +1,31 @@
 #include "drivers/fingerprint/host.h"
 
+#include "drivers/fingerprint/cpu.h"
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 namespace nl::drivers {
 namespace {
 
 constexpr std::int64_t kMb = 1024 * 1024;
-/// What is assumed where neither the kernel nor the configuration tells a frequency.
-constexpr std::int64_t kDefaultMhz = 1000;
+/// What is assumed where a link does not tell its speed, in Mbit/s.
+constexpr std::int64_t kDefaultSpeed = 1000;
+constexpr long kLandlockCreateRuleset = 444;
 constexpr const char* kSignals =
     "SIGABRT,SIGALRM,SIGBUS,SIGCHLD,SIGCONT,SIGFPE,SIGHUP,SIGILL,SIGINT,SIGIO,SIGIOT,SIGKILL,"
+    "SIGNULL,"
     "SIGPIPE,SIGPROF,SIGQUIT,SIGSEGV,SIGSTOP,"
     "SIGSYS,SIGTERM,SIGTRAP,SIGTSTP,SIGTTIN,SIGTTOU,SIGURG,SIGUSR1,SIGUSR2,SIGWINCH,SIGXCPU,"
     "SIGXFSZ";
@@ -62,55 +65,72 @@ std::string line_value(const std::string& text, const std::string& key, char sep
     return {};
 }
 
-std::int64_t core_mhz(const std::string& cpuinfo) {
-    for (const char* file : {"base_frequency", "cpuinfo_max_freq"}) {
-        const std::string khz = slurp(std::string("/sys/devices/system/cpu/cpu0/cpufreq/") + file);
-        if (const long value = std::strtol(khz.c_str(), nullptr, 10); value > 0) {
-            return value / 1000;
-        }
-    }
-    const double mhz = std::strtod(line_value(cpuinfo, "cpu MHz", ':').c_str(), nullptr);
-    return mhz > 0 ? static_cast<std::int64_t>(std::llround(mhz)) : kDefaultMhz;
-}
-
 std::string text(std::int64_t value) {
     return fmt::format("{}", value);
 }
 
 void add_cpu(const HostOptions& options, model::Node& node) {
-    const std::string cpuinfo = slurp("/proc/cpuinfo");
-    const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
-    const std::int64_t mhz = core_mhz(cpuinfo);
+    CpuFacts cpu = read_cpu("");
+    const auto cores = static_cast<std::int64_t>(cpu.topology.cores.size());
     const std::int64_t total =
-        options.cpu_total_compute > 0 ? options.cpu_total_compute : cores * mhz;
+        options.cpu_total_compute > 0 ? options.cpu_total_compute : cpu.total_compute;
     utsname kernel{};
     uname(&kernel);
     const std::string machine = kernel.machine;
-    node.attributes["cpu.arch"] = machine == "x86_64"    ? "amd64"
-                                  : machine == "aarch64" ? "arm64"
-                                                         : machine;
-    node.attributes["arch"] = node.attributes["cpu.arch"];
-    node.attributes["cpu.numcores"] = text(cores);
-    node.attributes["cpu.frequency"] = text(mhz);
-    node.attributes["cpu.totalcompute"] = text(total);
-    node.attributes["cpu.usablecompute"] = text(total);
-    node.attributes["cpu.reservablecores"] = text(cores);
-    if (const std::string name = line_value(cpuinfo, "model name", ':'); !name.empty()) {
-        node.attributes["cpu.modelname"] = name;
+    auto& attributes = node.attributes;
+    attributes["cpu.arch"] = machine == "x86_64"    ? "amd64"
+                             : machine == "aarch64" ? "arm64"
+                                                    : machine;
+    attributes["arch"] = attributes["cpu.arch"];
+    attributes["kernel.arch"] = machine;
+    attributes["cpu.numcores"] = text(cores);
+    attributes["cpu.frequency"] = text(cpu.mhz);
+    if (cpu.efficiency_cores > 0) {
+        attributes["cpu.numcores.power"] = text(cores - cpu.efficiency_cores);
+        attributes["cpu.numcores.efficiency"] = text(cpu.efficiency_cores);
+        attributes["cpu.frequency.power"] = text(cpu.mhz);
+        attributes["cpu.frequency.efficiency"] = text(cpu.efficiency_mhz);
     }
-    node.attributes["numa.node.count"] = "1";
+    const std::vector<std::int64_t> reserved = parse_cpu_list(options.reserved_cores);
+    std::int64_t withheld = options.reserved_cpu_mhz;
+    if (!reserved.empty() && cores > 0) {
+        withheld = 0;
+        for (model::TopologyCore& core : cpu.topology.cores) {
+            if (std::ranges::find(reserved, core.id) != reserved.end()) {
+                core.disable = true;
+                withheld += total / cores;
+            }
+        }
+    }
+    attributes["cpu.totalcompute"] = text(total);
+    attributes["cpu.usablecompute"] = text(std::max<std::int64_t>(total - withheld, 0));
+    if (!cpu.model_name.empty()) {
+        attributes["cpu.modelname"] = cpu.model_name;
+    }
+    attributes["numa.node.count"] = text(static_cast<std::int64_t>(cpu.topology.nodes.size()));
+    for (const std::int64_t numa : cpu.topology.nodes) {
+        std::vector<std::int64_t> mine;
+        for (const model::TopologyCore& core : cpu.topology.cores) {
+            if (core.node_id == numa) {
+                mine.push_back(core.id);
+            }
+        }
+        attributes[fmt::format("numa.node{}.cores", numa)] = format_cpu_list(mine);
+    }
     auto& resources = node.node_resources.ensure();
     auto& legacy = resources.cpu.ensure();
     legacy.cpu_shares = total;
     legacy.total_cpu_cores = cores;
-    auto& topology = resources.processors.ensure().topology.ensure();
-    topology.nodes = {0};
-    topology.distances = {{10}};
-    topology.override_total_compute = options.cpu_total_compute;
-    for (std::int64_t i = 0; i < cores; ++i) {
-        legacy.reservable_cpu_cores.push_back(i);
-        topology.cores.push_back({.id = i, .grade = 1, .base_speed = mhz});
+    for (const model::TopologyCore& core : cpu.topology.cores) {
+        if (!core.disable) {
+            legacy.reservable_cpu_cores.push_back(core.id);
+        }
     }
+    attributes["cpu.reservablecores"] =
+        text(static_cast<std::int64_t>(legacy.reservable_cpu_cores.size()));
+    cpu.topology.override_total_compute = options.cpu_total_compute;
+    cpu.topology.override_withold_compute = options.reserved_cpu_mhz;
+    resources.processors.ensure().topology = std::move(cpu.topology);
 }
 
 void add_memory(const HostOptions& options, model::Node& node) {
@@ -120,6 +140,46 @@ void add_memory(const HostOptions& options, model::Node& node) {
     const std::int64_t mb = options.memory_total_mb > 0 ? options.memory_total_mb : bytes / kMb;
     node.attributes["memory.totalbytes"] = text(options.memory_total_mb > 0 ? mb * kMb : bytes);
     node.node_resources.ensure().memory.ensure().memory_mb = mb;
+}
+
+/// The device that holds a directory, as the mounts tell it.
+std::string volume_of(const std::string& directory) {
+    std::istringstream in(slurp("/proc/self/mounts"));
+    std::string device;
+    std::string place;
+    std::string rest;
+    std::string best_place;
+    std::string best;
+    while (in >> device >> place && std::getline(in, rest)) {
+        const bool holds = place == "/" || directory == place || directory.starts_with(place + "/");
+        if (holds && place.size() >= best_place.size()) {
+            best_place = place;
+            best = device;
+        }
+    }
+    return best.empty() ? directory : best;
+}
+
+/// What names the machine for ever: its firmware's number, else the system's.
+std::string host_id() {
+    for (const char* file : {"/sys/class/dmi/id/product_uuid", "/etc/machine-id"}) {
+        std::string id = slurp(file);
+        while (!id.empty() && (id.back() == '\n' || id.back() == ' ')) {
+            id.pop_back();
+        }
+        std::ranges::transform(id, id.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        if (id.size() == 32 && id.find('-') == std::string::npos) {
+            for (const std::size_t at : {8U, 13U, 18U, 23U}) {
+                id.insert(at, "-");
+            }
+        }
+        if (!id.empty()) {
+            return id;
+        }
+    }
+    return {};
 }
 
 void add_disk(const HostOptions& options, model::Node& node) {
@@ -133,7 +193,7 @@ void add_disk(const HostOptions& options, model::Node& node) {
     }
     total = options.disk_total_mb > 0 ? options.disk_total_mb * kMb : total;
     available = options.disk_free_mb > 0 ? options.disk_free_mb * kMb : available;
-    node.attributes["unique.storage.volume"] = options.alloc_dir;
+    node.attributes["unique.storage.volume"] = volume_of(options.alloc_dir);
     node.attributes["unique.storage.bytestotal"] = text(total);
     node.attributes["unique.storage.bytesfree"] = text(available);
     node.node_resources.ensure().disk.ensure().disk_mb = available / kMb;
@@ -151,13 +211,23 @@ void add_system(const HostOptions& options, model::Node& node) {
     char host[256] = {};
     gethostname(host, sizeof(host) - 1);
     node.attributes["unique.hostname"] = host;
+    if (const std::string id = host_id(); !id.empty()) {
+        node.attributes["unique.host_id"] = id;
+    }
     node.attributes["unique.cgroup.mountpoint"] = "/sys/fs/cgroup";
     std::ifstream controllers("/sys/fs/cgroup/cgroup.controllers");
     node.attributes["unique.cgroup.version"] = controllers.good() ? "v2" : "v1";
+    node.attributes["os.cgroups.version"] = controllers.good() ? "2" : "1";
+    // Asked without rules and with this flag, the kernel says which version it speaks.
+    constexpr unsigned kAskVersion = 1;
+    if (const long landlock = ::syscall(kLandlockCreateRuleset, nullptr, 0, kAskVersion);
+        landlock > 0) {
+        node.attributes["kernel.landlock"] = fmt::format("v{}", landlock);
+    }
     node.attributes["nomad.version"] = options.version;
     node.attributes["nomad.revision"] = options.own_version;
     node.attributes["nomad_lite.version"] = options.own_version;
-    node.attributes["nomad.advertise.address"] = options.advertise_address;
+    node.attributes["unique.advertise.address"] = options.advertise_address;
     node.attributes["nomad.service_discovery"] = "true";
 }
 
@@ -178,78 +248,166 @@ std::string default_interface() {
     return {};
 }
 
-void add_network(const HostOptions& options, model::Node& node) {
-    std::string wanted =
-        options.network_interface.empty() ? default_interface() : options.network_interface;
+struct Address {
+    std::string link;
+    std::string address;
+    bool v6{};
+};
+
+/// Every address of the machine but those that hold on one link only.
+std::vector<Address> all_addresses() {
+    std::vector<Address> out;
     ifaddrs* list = nullptr;
     if (getifaddrs(&list) != 0) {
-        return;
+        return out;
     }
-    auto& resources = node.node_resources.ensure();
-    const auto collect = [&](const std::string& name) {
-        model::NodeNetworkResource network;
-        network.mode = "host";
-        network.device = name;
-        network.speed = 1000;
-        std::string ip;
-        for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-            if (name != entry->ifa_name || entry->ifa_addr == nullptr) {
-                continue;
-            }
-            char out[INET6_ADDRSTRLEN] = {};
-            const int family = entry->ifa_addr->sa_family;
-            if (family == AF_INET) {
-                inet_ntop(
-                    AF_INET,
-                    &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr,
-                    out,
-                    sizeof(out)
-                );
-            } else if (family == AF_INET6) {
-                inet_ntop(
-                    AF_INET6,
-                    &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr,
-                    out,
-                    sizeof(out)
-                );
-            } else {
-                continue;
-            }
-            const std::string address = out;
-            if (address.starts_with("fe80")) {
-                continue;
-            }
-            network.addresses.push_back(
-                {.family = family == AF_INET ? "ipv4" : "ipv6",
-                 .alias = "default",
-                 .address = address}
+    for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+        if (entry->ifa_addr == nullptr) {
+            continue;
+        }
+        char printed[INET6_ADDRSTRLEN] = {};
+        const int family = entry->ifa_addr->sa_family;
+        if (family == AF_INET) {
+            inet_ntop(
+                AF_INET,
+                &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr,
+                printed,
+                sizeof(printed)
             );
-            if (ip.empty() && family == AF_INET) {
-                ip = address;
-            }
+        } else if (family == AF_INET6) {
+            inet_ntop(
+                AF_INET6,
+                &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr,
+                printed,
+                sizeof(printed)
+            );
+        } else {
+            continue;
         }
-        if (network.addresses.empty()) {
-            return false;
+        if (!std::string_view(printed).starts_with("fe80")) {
+            out.push_back({entry->ifa_name, printed, family == AF_INET6});
         }
-        if (ip.empty()) {
-            ip = network.addresses.front().address;
-        }
-        node.attributes["unique.network.ip-address"] = ip;
-        model::NetworkResource legacy;
-        legacy.mode = "host";
-        legacy.device = name;
-        legacy.ip = ip;
-        legacy.cidr = ip + (ip.find(':') == std::string::npos ? "/32" : "/128");
-        resources.networks.push_back(std::move(legacy));
-        resources.node_networks.push_back(std::move(network));
-        return true;
-    };
-    if (wanted.empty() || !collect(wanted)) {
-        collect("lo");
     }
     freeifaddrs(list);
+    return out;
+}
+
+/// Whether an address lies in a network such as "10.0.0.0/8".
+bool lies_in(const Address& address, const std::string& cidr) {
+    const std::size_t slash = cidr.find('/');
+    const std::string network = cidr.substr(0, slash);
+    const bool v6 = network.find(':') != std::string::npos;
+    unsigned char a[16] = {};
+    unsigned char b[16] = {};
+    const int family = v6 ? AF_INET6 : AF_INET;
+    if (v6 != address.v6 || inet_pton(family, address.address.c_str(), a) != 1 ||
+        inet_pton(family, network.c_str(), b) != 1) {
+        return false;
+    }
+    int bits = v6 ? 128 : 32;
+    if (slash != std::string::npos) {
+        bits = std::min(bits, std::atoi(cidr.c_str() + slash + 1));
+    }
+    for (int i = 0; i < bits; ++i) {
+        const int mask = 0x80 >> (i % 8);
+        if ((a[i / 8] & mask) != (b[i / 8] & mask)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::int64_t link_speed(const HostOptions& options, const std::string& link) {
+    if (options.network_speed > 0) {
+        return options.network_speed;
+    }
+    const std::int64_t told =
+        std::strtoll(slurp("/sys/class/net/" + link + "/speed").c_str(), nullptr, 10);
+    return told > 0 ? told : kDefaultSpeed;
+}
+
+std::string mac_of(const std::string& link) {
+    std::string mac = slurp("/sys/class/net/" + link + "/address");
+    while (!mac.empty() && mac.back() == '\n') {
+        mac.pop_back();
+    }
+    return mac == "00:00:00:00:00:00" ? "" : mac;
+}
+
+void add_network(const HostOptions& options, model::Node& node) {
+    const std::vector<Address> addresses = all_addresses();
+    auto& resources = node.node_resources.ensure();
     resources.min_dynamic_port = options.min_dynamic_port;
     resources.max_dynamic_port = options.max_dynamic_port;
+    const auto has_address = [&](const std::string& link) {
+        return std::ranges::any_of(addresses, [&](const Address& a) { return a.link == link; });
+    };
+    std::string main_link =
+        options.network_interface.empty() ? default_interface() : options.network_interface;
+    if (main_link.empty() || !has_address(main_link)) {
+        main_link = "lo";
+    }
+    std::vector<std::string> links;
+    for (const Address& one : addresses) {
+        if (std::ranges::find(links, one.link) == links.end()) {
+            links.push_back(one.link);
+        }
+    }
+    for (const std::string& link : links) {
+        model::NodeNetworkResource network;
+        network.mode = "host";
+        network.device = link;
+        network.mac_address = mac_of(link);
+        network.speed = link_speed(options, link);
+        std::string ip;
+        for (const Address& one : addresses) {
+            if (one.link != link) {
+                continue;
+            }
+            const auto add = [&](const std::string& alias, const std::string& reserved) {
+                network.addresses.push_back(
+                    {.family = one.v6 ? "ipv6" : "ipv4",
+                     .alias = alias,
+                     .address = one.address,
+                     .reserved_ports = reserved}
+                );
+            };
+            if (link == main_link) {
+                add("default", "");
+                const bool better = ip.empty() || (ip.find(':') != std::string::npos && !one.v6);
+                ip = better ? one.address : ip;
+            }
+            for (const HostNetwork& named : options.host_networks) {
+                const bool fits = (named.interface.empty() || named.interface == link) &&
+                                  (named.cidr.empty() || lies_in(one, named.cidr));
+                if (fits && !(named.interface.empty() && named.cidr.empty())) {
+                    add(named.name, named.reserved_ports);
+                }
+            }
+        }
+        if (link == main_link) {
+            node.attributes["unique.network.ip-address"] = ip;
+            // One a family; older clients read these.
+            for (const model::NodeNetworkAddress& one : network.addresses) {
+                if (one.alias == "default") {
+                    model::NetworkResource legacy;
+                    legacy.mode = "host";
+                    legacy.device = link;
+                    legacy.ip = one.address;
+                    legacy.cidr = one.address + (one.family == "ipv6" ? "/128" : "/32");
+                    legacy.mbits = network.speed;
+                    resources.networks.push_back(std::move(legacy));
+                }
+            }
+        }
+        if (!network.addresses.empty()) {
+            // The main one first: schedulers of older versions look there.
+            resources.node_networks.insert(
+                link == main_link ? resources.node_networks.begin() : resources.node_networks.end(),
+                std::move(network)
+            );
+        }
+    }
 }
 
 }  // namespace

@@ -6,8 +6,17 @@
 #include "model/node.h"
 
 #include <string>
+#include <vector>
 
 namespace nl::drivers {
+
+/// A name for addresses of the machine (client { host_network "name" { ... } }).
+struct HostNetwork {
+    std::string name;
+    std::string cidr;
+    std::string interface;
+    std::string reserved_ports;
+};
 
 struct HostOptions {
     /// The disk of this directory is the node's disk.
@@ -24,6 +33,12 @@ struct HostOptions {
     std::string version;
     std::string own_version;
     std::string advertise_address;
+    /// Mbit/s; 0: what the link says.
+    std::int64_t network_speed{0};
+    /// client { reserved { cores, cpu } }
+    std::string reserved_cores;
+    std::int64_t reserved_cpu_mhz{0};
+    std::vector<HostNetwork> host_networks;
 };
 
 /// Attributes and resources; identity, drivers and meta stay empty.

@@ -39,6 +39,23 @@ model::NodeEvent cluster_event(std::string message) {
     return event;
 }
 
+/// A driver that came, went or changed its health is news of the node.
+void add_driver_events(Applying& a, Node& node, const Node& old) {
+    for (const auto& [name, info] : node.drivers) {
+        const auto before = old.drivers.find(name);
+        const bool same = before != old.drivers.end() ? before->second.healthy == info.healthy &&
+                                                            before->second.detected == info.detected
+                                                      : !info.detected;
+        if (!same) {
+            model::NodeEvent event;
+            event.message = info.health_description;
+            event.subsystem = "Driver";
+            event.details["driver"] = name;
+            add_event(a, node, event);
+        }
+    }
+}
+
 void put_evals(Applying& a, const std::vector<model::Evaluation>& evals) {
     for (const model::Evaluation& eval : evals) {
         a.put_eval(eval);
@@ -86,6 +103,7 @@ Result<void> apply(Applying& a, const NodeRegister& command) {
         node.events = old->events;
         node.last_missed_heartbeat_index = old->last_missed_heartbeat_index;
         node.last_alloc_update_index = old->last_alloc_update_index;
+        add_driver_events(a, node, *old);
         if (old->status == node.status) {
             node.status_updated_at = old->status_updated_at;
         } else {

@@ -100,6 +100,9 @@ void Server::adopt(const std::string& file, std::uint64_t serial) {
             case 56:
                 boot_id = r.text();
                 break;
+            case 57:
+                task->owns_cgroups = r.number() != 0;
+                break;
             default:
                 break;
         }

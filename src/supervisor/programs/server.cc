@@ -457,6 +457,8 @@ void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const Spa
             task->cgroups.push_back(spec.cgroup2);
         }
     }
+    task->cgroups.insert(task->cgroups.end(), spec.owned_cgroups.begin(), spec.owned_cgroups.end());
+    task->owns_cgroups = !spec.owned_cgroups.empty();
     task->stdout_prefix = spec.stdout_prefix;
     task->stderr_prefix = spec.stderr_prefix;
     task->log_max_files = spec.log_max_files;
@@ -784,13 +786,12 @@ void Server::erase(std::uint64_t serial) {
 }
 
 int Server::signal_all(Task& task, int signal) {
-    if (!task.cgroups.empty()) {
-        const int reached = signal_cgroups({task.cgroups.front()}, signal);
-        if (reached > 0) {
-            return reached;
-        }
+    // A group of a container runtime does not hold the first process, which is signalled besides.
+    int reached = signal_cgroups(task.cgroups, signal);
+    const bool first_is_inside = reached > 0 && !task.owns_cgroups;
+    if (!first_is_inside) {
+        reached += kill(-task.pid, signal) == 0 ? 1 : 0;
     }
-    const int reached = kill(-task.pid, signal) == 0 ? 1 : 0;
     return task.cgroups.empty() ? reached + signal_session(task.pid, signal) : reached;
 }
 
@@ -819,6 +820,7 @@ bool Server::write_record(const Task& task) {
     w.list(54, task.cgroups);
     w.number(55, task.kill_at_ns);
     w.text(56, boot_id_);
+    w.number(57, task.owns_cgroups ? 1 : 0);
     if (task.state == Task::State::Exited) {
         task.exit.write(w);
     }

@@ -55,6 +55,8 @@ struct Task {
     bool own_child{};
     /// cgroup v1 and v2 directories of its own.
     std::vector<std::string> cgroups;
+    /// Some of them are a container runtime's: the first process is in none of those.
+    bool owns_cgroups{};
     std::string stdout_prefix;
     std::string stderr_prefix;
     std::int64_t log_max_files{};

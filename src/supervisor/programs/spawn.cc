@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -31,11 +32,24 @@ const char* const kSpawnSteps[] = {
     "execute the command",          // 7
     "open the output",              // 8
     "take the terminal",            // 9
+    "enter the network namespace",  // 10
 };
 
 namespace {
 
-enum Step { kPrepare, kClone, kCgroup, kLimits, kOom, kUser, kDirectory, kExec, kOutput, kTerminal };
+enum Step {
+    kPrepare,
+    kClone,
+    kCgroup,
+    kLimits,
+    kOom,
+    kUser,
+    kDirectory,
+    kExec,
+    kOutput,
+    kTerminal,
+    kNetwork
+};
 constexpr int kGateFd = 3;
 
 bool write_text(const char* path, const char* text) {
@@ -93,6 +107,17 @@ void switch_user(const SpawnSpec& spec) {
     }
 }
 
+void enter_network(const SpawnSpec& spec) {
+    if (spec.net_ns.empty()) {
+        return;
+    }
+    const int fd = open(spec.net_ns.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
+        give_up(kNetwork);
+    }
+    close(fd);
+}
+
 /// The child's whole way; only calls that are safe after a fork.
 [[noreturn]] void become_task(
     const SpawnSpec& spec,
@@ -141,6 +166,7 @@ void switch_user(const SpawnSpec& spec) {
         unlink(with.record.c_str());
         _exit(kNeverStartedExit);
     }
+    enter_network(spec);
     switch_user(spec);
     if (!spec.cwd.empty() && chdir(spec.cwd.c_str()) != 0) {
         give_up(kDirectory);
