@@ -399,7 +399,12 @@ Result<supervisor::SpawnSpec> Supervised::surroundings(const client::TaskId& id)
         }
     }
     spec.change_user = spec.uid != static_cast<std::int64_t>(::geteuid());
-    spec.net_ns = proc + "/ns/net";
+    // Only where it has one of its own: entering any takes rights that a small agent lacks.
+    std::error_code error;
+    if (std::filesystem::read_symlink(proc + "/ns/net", error) !=
+        std::filesystem::read_symlink("/proc/self/ns/net", error)) {
+        spec.net_ns = proc + "/ns/net";
+    }
     client::TaskSpec named;
     named.id = id;
     add_cgroup(cgroups_, named, spec);
