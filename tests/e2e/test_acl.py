@@ -157,9 +157,6 @@ def test_bootstrap_reset_and_commands():
         reset = json.loads(server.cli("acl", "bootstrap", "-json").stdout)
         assert reset["SecretID"] != secret
 
-        def run(*words, **kwargs):
-            return server.cli(*words[:2], *kwargs.pop("flags", []), *words[2:], **kwargs)
-
         token = ["-token", reset["SecretID"]]
         rules = os.path.join(cluster.folder, "p.hcl")
         with open(rules, "w", encoding="utf-8") as f:
