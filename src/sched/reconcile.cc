@@ -118,11 +118,9 @@ private:
                     DeploymentStatus::Cancelled, "Cancelled due to newer version of job"
                 );
             }
-            old_deployment_ = d;
             return;
         }
         if (d->status == DeploymentStatus::Successful || d->status == DeploymentStatus::Cancelled) {
-            old_deployment_ = d;
             return;
         }
         deployment_ = d;
@@ -330,7 +328,7 @@ private:
                 (out_.new_deployment && out_.new_deployment->task_groups.contains(group.name));
         }
         return changes.place.empty() && in_place.empty() && destructive.size() == replaced &&
-               replaced == 0 && sorted.migrate.empty() && sorted.reschedule.empty() && !waiting_;
+               replaced == 0 && !waiting_;
     }
 
     Sorted sort(const model::TaskGroup& group, const Allocs& all) {
@@ -728,18 +726,19 @@ private:
         GroupChanges& changes
     ) {
         Allocs current;
-        if (deployment_ != nullptr && state != nullptr && state->promoted) {
+        const bool promoted = deployment_ != nullptr && state != nullptr && state->promoted;
+        if (promoted) {
             stop_replaced_by_canaries(sorted, changes);
-            return current;
         }
         // Trials stand beside the count, whatever becomes of them: none may take the name of an
         // allocation that serves.
         const auto is_ours = [&](const Alloc& alloc) {
-            return alloc.canary && state != nullptr && alloc.deployment_id == deployment_->id;
+            return alloc.canary && state != nullptr && !promoted &&
+                   alloc.deployment_id == deployment_->id;
         };
-        const auto is_trial = [&](const Alloc& alloc) {
-            return is_ours(alloc) || (alloc.canary && is_abandoned_canary(alloc));
-        };
+        // Promotion makes a canary an allocation like the others: one that still is a canary was
+        // never promoted, and of another deployment it never will be.
+        const auto is_trial = [](const Alloc& alloc) { return alloc.canary; };
         const bool over =
             deployment_ != nullptr && deployment_->status == DeploymentStatus::Failed;
         const auto end = [&](const Alloc& alloc, std::string_view why) {
@@ -787,15 +786,6 @@ private:
             });
         }
         return current;
-    }
-
-    bool is_abandoned_canary(const Alloc& alloc) const {
-        if (old_deployment_ == nullptr || alloc.deployment_id != old_deployment_->id ||
-            old_deployment_->status == DeploymentStatus::Successful) {
-            return false;
-        }
-        const auto at = old_deployment_->task_groups.find(alloc.group);
-        return at != old_deployment_->task_groups.end() && !at->second.promoted;
     }
 
     /// A promoted canary takes the place of the older allocation of its name.
@@ -886,7 +876,6 @@ private:
     bool batch_{false};
     /// The deployment of this version, unless it is over well.
     const model::Deployment* deployment_{nullptr};
-    const model::Deployment* old_deployment_{nullptr};
     bool waiting_{false};
 };
 
