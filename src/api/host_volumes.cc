@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace nl::api {
 namespace {
@@ -428,11 +429,11 @@ Outcome claims(const Request& request, const PathValues&, const Context& context
 
 Outcome remove_claim(const Request& request, const PathValues& path, const Context& context) {
     const std::string ns = namespace_of(request);
-    const bool known =
-        std::ranges::any_of(context.state.host_volume_claims(), [&](const auto& row) {
-            // A claim of another namespace is none that the caller can see.
-            return row.id == path[0] && in_namespace(ns, row.namespace_);
-        });
+    bool known = false;
+    for (const auto& row : context.state.host_volume_claims()) {
+        // A claim of another namespace is none that the caller can see.
+        known = known || (row.id == path[0] && in_namespace(ns, row.namespace_));
+    }
     if (!known) {
         return text_response(404, "claim not found");
     }

@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 
@@ -157,7 +158,7 @@ bool egress_allowed(const ArtifactOptions& options, const std::string& address, 
         // An IPv4 address in IPv6's clothes is that address.
         if (matches_cidr("::ffff:0:0/96", AF_INET6, raw.data())) {
             std::array<char, INET_ADDRSTRLEN> text{};
-            inet_ntop(AF_INET, raw.data() + 12, text.data(), text.size());
+            inet_ntop(AF_INET, raw.data() + 12, text.data(), static_cast<socklen_t>(text.size()));
             return egress_allowed(options, text.data(), port);
         }
     }
@@ -365,15 +366,17 @@ curl_socket_t on_open(void* to, curlsocktype, curl_sockaddr* address) {
     auto& t = *static_cast<Transfer*>(to);
     std::array<char, INET6_ADDRSTRLEN> text{};
     int port = 0;
+    // The address is as long as its family makes it, whatever the member's type says.
+    const char* raw = reinterpret_cast<const char*>(address) + offsetof(curl_sockaddr, addr);
     if (address->family == AF_INET) {
         sockaddr_in in{};
-        std::memcpy(&in, &address->addr, sizeof(in));
-        inet_ntop(AF_INET, &in.sin_addr, text.data(), text.size());
+        std::memcpy(&in, raw, sizeof(in));
+        inet_ntop(AF_INET, &in.sin_addr, text.data(), static_cast<socklen_t>(text.size()));
         port = ntohs(in.sin_port);
     } else if (address->family == AF_INET6) {
         sockaddr_in6 in{};
-        std::memcpy(&in, &address->addr, sizeof(in));
-        inet_ntop(AF_INET6, &in.sin6_addr, text.data(), text.size());
+        std::memcpy(&in, raw, sizeof(in));
+        inet_ntop(AF_INET6, &in.sin6_addr, text.data(), static_cast<socklen_t>(text.size()));
         port = ntohs(in.sin6_port);
     }
     if (!egress_allowed(*t.options, text.data(), port)) {
@@ -516,7 +519,13 @@ Result<void> check_host(const std::string& url, const ArtifactOptions& options) 
     for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
         std::array<char, INET6_ADDRSTRLEN> text{};
         if (getnameinfo(
-                at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST
+                at->ai_addr,
+                at->ai_addrlen,
+                text.data(),
+                static_cast<socklen_t>(text.size()),
+                nullptr,
+                0,
+                NI_NUMERICHOST
             ) == 0 &&
             !egress_allowed(options, text.data(), port)) {
             result = fail(
