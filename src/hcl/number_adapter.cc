@@ -56,7 +56,8 @@ std::optional<Number> Number::parse(std::string_view text) {
         }
         return i - from;
     };
-    constexpr std::size_t kMaxText = 2000;  // Longer literals are nobody's number.
+    // Longer literals are nobody's number; what a number is written as is never longer.
+    constexpr std::size_t kMaxText = std::size_t{kMaxExponent} + 2000;
     const std::size_t whole = digits();
     std::size_t fraction = 0;
     bool plain = true;
@@ -78,6 +79,10 @@ std::optional<Number> Number::parse(std::string_view text) {
         int exponent = 0;
         const auto parsed = std::from_chars(text.data() + from, text.data() + i, exponent);
         if (length == 0 || parsed.ec != std::errc{} || exponent > kMaxExponent) {
+            return std::nullopt;
+        }
+        constexpr std::size_t kSignAndPoint = 4;
+        if (whole + fraction + static_cast<std::size_t>(exponent) + kSignAndPoint > kMaxText) {
             return std::nullopt;
         }
         plain = false;
