@@ -337,7 +337,7 @@ ExprPtr TokenParser::term() {
                 error(
                     "Invalid number literal",
                     fmt::format(
-                        "A number may have an exponent of at most {} and no more than 2000 digits.",
+                        "A number may have an exponent of at most {} and no more than 6000 digits.",
                         kMaxExponent
                     ),
                     next.range
