@@ -1,6 +1,11 @@
 #include "agent/seed_host.h"
 
 #include "io/clock.h"
+#include "state/commands/job.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace nl::agent {
 namespace {
@@ -124,6 +129,92 @@ void SeedHost::submit_job(
             );
         }
     );
+}
+
+namespace {
+
+/// Jobs in one call, and in one entry of the log.
+constexpr std::size_t kJobsInOneCall = 10'000;
+constexpr std::size_t kJobsAtOnce = 256;
+
+/// What is carried from one entry of the log to the next.
+struct Submission {
+    seed::SubmitJobsResponse response;
+    seed::Reply<seed::SubmitJobsResponse> reply;
+    std::vector<std::pair<std::size_t, model::Job>> jobs;
+    std::size_t next{0};
+};
+
+void go_on(ServerHost& server, std::shared_ptr<Submission> all) {
+    if (all->next == all->jobs.size()) {
+        all->reply(std::move(all->response));
+        return;
+    }
+    const api::Context context = server.context();
+    state::commands::JobBatchRegister command;
+    const std::size_t first = all->next;
+    for (; all->next < all->jobs.size() && command.jobs.size() < kJobsAtOnce; ++all->next) {
+        command.jobs.push_back(
+            api::seed::registration(all->jobs[all->next].second, context, all->next)
+        );
+    }
+    server.propose(
+        state::make_command(command, context.wall, context.entropy[2]),
+        [&server, all, first](Result<api::Applied> applied) {
+            if (!applied || !applied->result) {
+                const Error why = applied ? applied->result.error() : applied.error();
+                for (std::size_t i = first; i < all->jobs.size(); ++i) {
+                    all->response.results[all->jobs[i].first] = {.error = why.message};
+                }
+                all->next = all->jobs.size();
+            }
+            go_on(server, all);
+        }
+    );
+}
+
+}  // namespace
+
+void SeedHost::submit_jobs(
+    seed::SubmitJobsRequest request, seed::Reply<seed::SubmitJobsResponse> reply
+) {
+    if (const auto leads = check_leader(); !leads) {
+        reply(std::unexpected(leads.error()));
+        return;
+    }
+    ServerHost& server = *server_;
+    const api::Context context = server.context();
+    if (context.cluster.draining) {
+        reply(fail(ErrorCode::Unavailable, "this node is draining and takes no new jobs"));
+        return;
+    }
+    if (request.jobs.size() > kJobsInOneCall) {
+        reply(fail(
+            ErrorCode::InvalidArgument,
+            "{} jobs in one call exceed the limit of {}",
+            request.jobs.size(),
+            kJobsInOneCall
+        ));
+        return;
+    }
+    auto all = std::make_shared<Submission>();
+    all->reply = std::move(reply);
+    all->response.results.resize(request.jobs.size());
+    Rng rng = context.rng();
+    for (std::size_t i = 0; i < request.jobs.size(); ++i) {
+        seed::SubmitJobsResult& result = all->response.results[i];
+        const Uuid id = Uuid::random(rng);
+        auto job =
+            api::seed::make_job(request.jobs[i].command, request.jobs[i].image, id, context);
+        if (!job) {
+            result.error = job.error().message;
+            continue;
+        }
+        result.job_id = id.str();
+        result.created_at_ms = context.wall.unix_ns / 1'000'000;
+        all->jobs.emplace_back(i, std::move(*job));
+    }
+    go_on(server, std::move(all));
 }
 
 void SeedHost::cancel_job(

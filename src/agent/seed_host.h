@@ -23,6 +23,9 @@ public:
     void submit_job(
         io::seed::SubmitJobRequest request, io::seed::Reply<io::seed::SubmitJobResponse> reply
     ) override;
+    void submit_jobs(
+        io::seed::SubmitJobsRequest request, io::seed::Reply<io::seed::SubmitJobsResponse> reply
+    ) override;
     void cancel_job(
         io::seed::CancelJobRequest request, io::seed::Reply<io::seed::CancelJobResponse> reply
     ) override;

@@ -278,11 +278,18 @@ Result<model::Job> make_job(
     return job;
 }
 
-state::Command submit_command(const model::Job& job, const Context& context) {
+commands::JobRegister registration(
+    const model::Job& job, const Context& context, std::uint64_t number
+) {
     commands::JobRegister command;
     command.job = std::make_shared<const model::Job>(job);
     command.eval = new_eval(job, "job-register", context);
-    return state::make_command(command, context.wall, context.entropy[2]);
+    command.eval->id = new_id(context, number);
+    return command;
+}
+
+state::Command submit_command(const model::Job& job, const Context& context) {
+    return state::make_command(registration(job, context, 0), context.wall, context.entropy[2]);
 }
 
 Result<JobView> find_job(const state::Snapshot& state, std::string_view id) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "model/job.h"
 #include "state/command.h"
+#include "state/commands/job.h"
 #include "state/snapshot.h"
 
 #include <cstdint>
@@ -68,7 +69,11 @@ Result<model::Job> make_job(
     const Uuid& id,
     const Context& context
 );
-/// The registration of a job made by make_job, with its evaluation.
+/// The registration of a job made by make_job, with its evaluation; `number` keeps the evaluations
+/// of one call apart.
+state::commands::JobRegister registration(
+    const model::Job& job, const Context& context, std::uint64_t number
+);
 state::Command submit_command(const model::Job& job, const Context& context);
 
 /// Errors: InvalidArgument (no UUID), NotFound.

@@ -40,6 +40,22 @@ struct SubmitJobResponse {
     NL_FIELDS(SubmitJobResponse, (1, job_id), (2, created_at_ms))
 };
 
+/// Ours: many jobs in one call, each answered by itself and in the same order.
+struct SubmitJobsRequest {
+    std::vector<SubmitJobRequest> jobs;
+    NL_FIELDS(SubmitJobsRequest, (1, jobs))
+};
+struct SubmitJobsResult {
+    std::string job_id;
+    std::int64_t created_at_ms{};
+    std::string error;
+    NL_FIELDS(SubmitJobsResult, (1, job_id), (2, created_at_ms), (3, error))
+};
+struct SubmitJobsResponse {
+    std::vector<SubmitJobsResult> results;
+    NL_FIELDS(SubmitJobsResponse, (1, results))
+};
+
 struct CancelJobRequest {
     std::string job_id;
     NL_FIELDS(CancelJobRequest, (1, job_id))
@@ -300,6 +316,11 @@ public:
     virtual ~SeedHandler() = default;
 
     virtual void submit_job(SubmitJobRequest request, Reply<SubmitJobResponse> reply) = 0;
+    /// A handler that does not know it is Unavailable.
+    virtual void submit_jobs(SubmitJobsRequest request, Reply<SubmitJobsResponse> reply) {
+        static_cast<void>(request);
+        reply(fail(ErrorCode::Unavailable, "this server takes jobs one by one"));
+    }
     virtual void cancel_job(CancelJobRequest request, Reply<CancelJobResponse> reply) = 0;
     virtual void get_job_status(GetJobStatusRequest request, Reply<GetJobStatusResponse> reply) = 0;
     virtual void list_jobs(ListJobsRequest request, Reply<ListJobsResponse> reply) = 0;

@@ -135,6 +135,7 @@ public:
     explicit SchedulerService(seed::SeedHandler* handler) : handler_(handler) {}
 
     NL_SEED_CALL(SubmitJob, submit_job)
+    NL_SEED_CALL(SubmitJobs, submit_jobs)
     NL_SEED_CALL(CancelJob, cancel_job)
     NL_SEED_CALL(GetJobStatus, get_job_status)
     NL_SEED_CALL(ListJobs, list_jobs)
