@@ -402,8 +402,10 @@ Outcome claims(const Request& request, const PathValues&, const Context& context
         ) -> Result<Look> {
             std::vector<const model::TaskGroupHostVolumeClaim*> rows;
             for (const auto& row : c.state.host_volume_claims()) {
-                if (in_namespace(ns, row.namespace_) && row.id.starts_with(options.prefix) &&
-                    (job.empty() || row.job_id == job) &&
+                if (visible(
+                        c, ns, row.namespace_, policy::bit(policy::Capability::HostVolumeRead)
+                    ) &&
+                    row.id.starts_with(options.prefix) && (job.empty() || row.job_id == job) &&
                     (group.empty() || row.task_group_name == group) &&
                     (volume.empty() || row.volume_name == volume)) {
                     rows.push_back(&row);
@@ -432,7 +434,11 @@ Outcome remove_claim(const Request& request, const PathValues& path, const Conte
     bool known = false;
     for (const auto& row : context.state.host_volume_claims()) {
         // A claim of another namespace is none that the caller can see.
-        known = known || (row.id == path[0] && in_namespace(ns, row.namespace_));
+        known =
+            known ||
+            (row.id == path[0] &&
+             visible(context, ns, row.namespace_, policy::bit(policy::Capability::HostVolumeDelete))
+            );
     }
     if (!known) {
         return text_response(404, "claim not found");

@@ -85,9 +85,9 @@ struct Effects {
 
     bool empty() const {
         return state.empty() && files.empty() && drivers.empty() && networks.empty() &&
-               send.empty() &&
-               send_more.empty() && reads.empty() && cancelled.empty() && credits.empty() &&
-               inputs.empty() && checks.empty() && scripts.empty() && !keep_only && !look_at_disk;
+               send.empty() && send_more.empty() && reads.empty() && cancelled.empty() &&
+               credits.empty() && inputs.empty() && checks.empty() && scripts.empty() &&
+               !keep_only && !look_at_disk;
     }
 };
 

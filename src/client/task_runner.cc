@@ -178,7 +178,16 @@ void TaskRunner::run_hooks(RunnerContext& c) {
         }
         std::vector<model::TaskEvent> said;
         TaskHookContext context{
-            *alloc_, *group_, *task_, c.node, c.settings, paths, env, spec_, said, false,
+            *alloc_,
+            *group_,
+            *task_,
+            c.node,
+            c.settings,
+            paths,
+            env,
+            spec_,
+            said,
+            false,
             network_.get()
         };
         auto work = hook.prestart(context);
