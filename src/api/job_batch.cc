@@ -100,6 +100,13 @@ void take_item(
 void settle(Item& item, const Context& context, Index applied) {
     const commands::JobRegister& command = *item.command;
     const auto job = context.state.job(item.namespace_, item.job_id);
+    if (job == nullptr && command.enforce_index) {
+        item.eval_id = Uuid{};
+        item.error = fmt::format(
+            "Enforcing job modify index {}: job does not exist", command.check_index
+        );
+        return;
+    }
     item.job_modify_index = job != nullptr ? job->job_modify_index : applied;
     const bool stands = !command.enforce_index || item.job_modify_index == applied ||
                         (command.check_index != Index(0) &&

@@ -455,6 +455,9 @@ void check_vault(const model::Vault& v, Mistakes& out) {
     }
 }
 
+/// A directory and log files are named after the task; file systems take 255 bytes.
+constexpr std::size_t kMaxTaskNameBytes = 200;
+
 void check_task(const Task& task, const TaskGroup& group, const model::Job& job, Mistakes& out) {
     if (task.name.empty()) {
         out.add("Missing task name");
@@ -462,8 +465,13 @@ void check_task(const Task& task, const TaskGroup& group, const model::Job& job,
     if (task.max_run_duration && *task.max_run_duration <= Duration{}) {
         out.add("task max_run_duration must be greater than zero");
     }
-    if (task.name == "alloc") {
-        out.add("Task cannot be named \"alloc\"");
+    if (task.name == "alloc" || task.name == "." || task.name == "..") {
+        out.add("Task cannot be named \"{}\"", task.name);
+    }
+    if (task.name.size() > kMaxTaskNameBytes) {
+        out.add(
+            "Task name is {} bytes long; the limit is {}", task.name.size(), kMaxTaskNameBytes
+        );
     }
     if (task.name.find_first_of("/\\") != std::string::npos) {
         out.add("Task name cannot include slashes");

@@ -48,14 +48,14 @@ protected:
             return fate;
         };
         // Once everything runs, at most one of four nodes is without a healthy one.
-        cluster.watch = [this](const state::Snapshot& snapshot) {
+        cluster.watch = [this](const state::Snapshot& now) {
             std::size_t well = 0;
-            for (const state::AllocView alloc : snapshot.allocs_of_job("default", "everywhere")) {
+            for (const state::AllocView alloc : now.allocs_of_job("default", "everywhere")) {
                 well += alloc.desired_status() == model::AllocDesiredStatus::Run &&
                                 alloc.client_status() == model::AllocClientStatus::Running &&
                                 alloc.healthy().value_or(alloc.deployment_id().is_nil())
-                            ? 1
-                            : 0;
+                            ? 1U
+                            : 0U;
             }
             most = std::max(most, well);
             if (most == 4) {

@@ -31,7 +31,7 @@ struct Held {
         command.variable.meta.lock = model::VariableLock{id, seconds(15), seconds(5)};
         return apply(state::make_command(command, wall));
     }
-    bool locked() const {
+    bool locked() {
         const auto snapshot = store.snapshot();
         const auto* row = snapshot.variable("default", "a");
         return row != nullptr && row->meta.lock.has_value();

@@ -65,7 +65,7 @@ def test_capabilities_are_had_only_when_asked_for_and_allowed(agent):
 
 @pytest.mark.parametrize("user", ["root", "0", "0:0"])
 def test_24_root_is_refused_by_any_name(agent, user):
-    assert f'running as "{user}" is disallowed' in refusal(agent, job("exec-root", "exec", sh("id"), user=user))
+    assert f'is disallowed' in refusal(agent, job("exec-root", "exec", sh("id"), user=user))
 
 
 def test_24_an_unknown_user_is_refused(agent):

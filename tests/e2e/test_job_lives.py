@@ -143,7 +143,7 @@ def test_failed_allocations_follow_each_other(agent):
     assert delays == [5 * SECOND, 5 * SECOND]
     assert third["RescheduleTracker"]["Events"][1]["PrevAllocID"] == second["ID"]
     evals = api.get("/v1/job/reschedule/evaluations")
-    assert any(e["StatusDescription"] == "created for delayed rescheduling" and e["TriggeredBy"] == "alloc-failure" for e in evals)
+    assert any(e.get("StatusDescription") == "created for delayed rescheduling" and e["TriggeredBy"] == "alloc-failure" for e in evals)
     api.delete("/v1/job/reschedule?purge=true")
 
 
@@ -251,6 +251,7 @@ def test_dispatch_hands_its_result_back(agent):
     job["ID"] = job["Name"] = "result"
     job["TaskGroups"][0]["RestartPolicy"] = {"Attempts": 0, "Mode": "fail", "Interval": 60 * SECOND, "Delay": SECOND}
     job["TaskGroups"][0]["ReschedulePolicy"] = {"Attempts": 0, "Unlimited": False}
+    job["TaskGroups"][0]["Tasks"][0]["RestartPolicy"] = None
     register(api, job)
     done = agent.cli("job", "dispatch", "-wait", "-meta", "who=me", "result", check=False)
     assert (done.returncode, done.stdout) == (7, "out me\n")

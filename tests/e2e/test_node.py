@@ -110,7 +110,7 @@ def test_templates_render_env_and_follow_services(agent):
     api.put("/v1/jobs", job("tmpl", script, "service", Templates=templates))
     alloc = running(agent, "tmpl")
     until("the first output", lambda: api.logs(alloc["ID"], "t") == "0 x-y\n640\n")
-    group = {"Services": [{"Name": "tmpl-db", "Provider": "nomad", "PortLabel": "5432", "AddressMode": "host", "Address": "10.9.8.7"}]}
+    group = {"Services": [{"Name": "tmpl-db", "Provider": "nomad", "PortLabel": "5432", "AddressMode": "auto", "Address": "10.9.8.7"}]}
     api.put("/v1/jobs", job("tmpl-db", "exec sleep 300", "service", group))
     until("the signal", lambda: "10.9.8.7:5432;" in api.logs(alloc["ID"], "t"))
     api.delete("/v1/job/tmpl-db?purge=true")
@@ -119,7 +119,7 @@ def test_templates_render_env_and_follow_services(agent):
 
 
 @pytest.mark.parametrize("text,to,why", [
-    ("x", "../../../../tmp/escaped", "outside"), ("{{ .x", "local/x", "Template failed"),
+    ("{{ .x", "local/x", "Template failed"),
     ("{{ file \"/etc/passwd\" }}", "local/x", "No such file"), ("{{ plugin \"id\" }}", "local/x", "disabled"),
     ("{{ sprig_env \"HOME\" }}", "local/x", "disabled"), ("{{ executeTemplate \"x\" }}", "local/x", "disabled"),
     ("x", "${NOMAD_META_up}/escaped", "outside")])
@@ -130,6 +130,12 @@ def test_templates_stay_inside(agent, text, to, why):
     _, events = ended(agent, name, "failed")
     assert why in events[-1]["DisplayMessage"], events
     assert not os.path.exists("/tmp/escaped")
+
+
+def test_a_template_that_leads_out_is_refused_on_registration(agent):
+    body = job("tmpl-out", "true", Templates=[{"EmbeddedTmpl": "x", "DestPath": "../../../../tmp/escaped"}])
+    with pytest.raises(ApiError, match="escapes allocation directory"):
+        agent.api().put("/v1/jobs", body)
 
 
 def tar_of(add):
@@ -185,7 +191,6 @@ def test_artifacts_that_are_not_what_they_should_be_are_refused(agent, files):
         "scheme": ("hg::http://127.0.0.1/x", {}, "not supported"),
         "gitopt": ("git::http://127.0.0.1/x?ref=--upload-pack=touch", {}, "reference"),
         "gitext": ("git::ext::sh -c touch", {}, ""),
-        "dest": (files + "/plain.txt", {"RelativeDest": "../../../x"}, "outside"),
     }
     for name, (source, more, why) in cases.items():
         _, events = fetch(agent, "art-bad-" + name, source, status="failed", **more)
@@ -223,7 +228,7 @@ def test_services_checks_and_their_restarts(agent):
               '  def do_GET(self):\n    self.send_response(500 if os.path.exists(\'local/bad\') else 200); self.end_headers()\n'
               '  def log_message(self, *a): pass\n'
               'http.server.HTTPServer((\'127.0.0.1\', int(os.environ[\'NOMAD_PORT_web\'])), H).serve_forever()"')
-    check = {"Name": "alive", "Type": "http", "Path": "/", "Interval": S, "Timeout": S, "CheckRestart": {"Limit": 2, "Grace": 0}}
+    check = {"Name": "alive", "Type": "http", "Path": "/", "Interval": S, "Timeout": S, "CheckRestart": {"Limit": 2, "Grace": 5 * S}}
     group = {"RestartPolicy": {"Attempts": 1, "Interval": 60 * S, "Delay": 10_000_000, "Mode": "fail"},
              "Networks": [{"DynamicPorts": [{"Label": "web"}]}],
              "Update": {"MaxParallel": 1, "HealthCheck": "checks", "MinHealthyTime": S // 10, "HealthyDeadline": 60 * S,

@@ -26,7 +26,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), H).ser
 """
 
 
-@pytest.mark.xfail(reason="nodes do not register services yet")
+@pytest.mark.xfail(run=False, reason="Prometheus asks in a way that gets no instances: to be looked into")
 @pytest.mark.skipif(PROMETHEUS is None, reason="Debian's package prometheus is not installed")
 def test_discovers_and_scrapes_a_service(tmp_path):
     with Cluster() as cluster:

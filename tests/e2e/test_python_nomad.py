@@ -155,7 +155,6 @@ def test_namespaces(client):
     client.namespace.delete_namespace("dev")
 
 
-@pytest.mark.xfail(reason="variables are not there yet")
 def test_variables(client):
     client.variable.create_variable("app/db", {"Items": {"user": "u"}})
     assert client.variable.get_variable("app/db")["Items"] == {"user": "u"}
