@@ -660,7 +660,8 @@ void AllocRunner::watch_health(RunnerContext& c) {
                       to_string(params.healthy_deadline)
                   );
         for (const auto& runner : tasks_) {
-            if (role_of(runner->task()) == Role::Main) {
+            // Without a deployment nobody waits for its health, and its own words say enough.
+            if (!alloc_->deployment_id.is_nil() && role_of(runner->task()) == Role::Main) {
                 runner->say(c, events::unhealthy(why));
             }
         }

@@ -78,7 +78,15 @@ protected:
         client_->shutdown([&](auto result) { ended.put(result); });
         EXPECT_TRUE(ended.take().has_value());
         client_.reset();
-        std::filesystem::remove_all(dir_);
+        // What just ended may still be taking its own files away.
+        constexpr int kTries = 100;
+        std::error_code error;
+        for (int i = 0; i < kTries; ++i) {
+            std::filesystem::remove_all(dir_, error);
+            if (!error) {
+                break;
+            }
+        }
     }
 
     void connect() {
