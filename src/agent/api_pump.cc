@@ -639,7 +639,8 @@ private:
                 self.control_sent_ = false;
                 if (result) {
                     self.send_control();
-                } else if (self.in_session_) {
+                } else if (self.in_session_ && result.error().code != ErrorCode::NotFound) {
+                    // Not found: it has ended there, and how is on its way here.
                     self.sink_->close_session(1011, result.error().message);
                     self.close();
                 }

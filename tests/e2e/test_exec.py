@@ -198,8 +198,8 @@ def test_through_followers_and_clients():
         follower = next(s for s in cluster.servers if s is not leader)
         for agent in (leader, follower, cluster.clients[0]):
             address = agent.addresses()["http"]
-            out, _, exit_code, close, _, _ = run(address, exec_path(alloc, ["/bin/sh", "-c", "seq 1 200000; exit 3"]))
-            assert (exit_code, close) == (3, 1000)
+            out, _, exit_code, close, reason, _ = run(address, exec_path(alloc, ["/bin/sh", "-c", "seq 1 200000; exit 3"]))
+            assert (exit_code, close) == (3, 1000), reason
             assert out == "".join(f"{n}\n" for n in range(1, 200001))
             out, _, exit_code, _, _, _ = run(address, exec_path(alloc, ["cat"]), *[stdin(f"line {n}\n") for n in range(50)], {"stdin": {"close": True}})
             assert exit_code == 0 and out == "".join(f"line {n}\n" for n in range(50))

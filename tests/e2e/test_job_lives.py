@@ -143,7 +143,7 @@ def test_failed_allocations_follow_each_other(agent):
     assert delays == [5 * SECOND, 5 * SECOND]
     assert third["RescheduleTracker"]["Events"][1]["PrevAllocID"] == second["ID"]
     evals = api.get("/v1/job/reschedule/evaluations")
-    assert any(e.get("StatusDescription") == "created for delayed rescheduling" and e["TriggeredBy"] == "alloc-failure" for e in evals)
+    assert any(e["TriggeredBy"] == "alloc-failure" and e.get("WaitUntil") for e in evals)
     api.delete("/v1/job/reschedule?purge=true")
 
 
