@@ -302,7 +302,7 @@ def test_a_thousand_jobs_in_one_call(agent):
     assert 'Job type "nonsense"' in results[500]["Error"] or "nonsense" in results[500]["Error"]
     assert results[999]["JobID"] == "many-0999" and results[999]["EvalID"] and results[999]["JobModifyIndex"] > 0
     assert len(api.get("/v1/jobs?prefix=many-&per_page=2000")) == 997
-    for n in range(0, 1000, 250):
+    for n in range(0, 1000, 333):
         assert api.get(f"/v1/job/many-{n:04}")["Version"] == 0
 
 
