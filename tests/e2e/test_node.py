@@ -227,7 +227,7 @@ def test_services_checks_and_their_restarts(agent):
               'class H(http.server.BaseHTTPRequestHandler):\n'
               '  def do_GET(self):\n    self.send_response(500 if os.path.exists(\'local/bad\') else 200); self.end_headers()\n'
               '  def log_message(self, *a): pass\n'
-              'http.server.HTTPServer((\'127.0.0.1\', int(os.environ[\'NOMAD_PORT_web\'])), H).serve_forever()"')
+              'http.server.HTTPServer((os.environ[\'NOMAD_IP_web\'], int(os.environ[\'NOMAD_PORT_web\'])), H).serve_forever()"')
     check = {"Name": "alive", "Type": "http", "Path": "/", "Interval": S, "Timeout": S, "CheckRestart": {"Limit": 2, "Grace": 5 * S}}
     group = {"RestartPolicy": {"Attempts": 1, "Interval": 60 * S, "Delay": 10_000_000, "Mode": "fail"},
              "Networks": [{"DynamicPorts": [{"Label": "web"}]}],
