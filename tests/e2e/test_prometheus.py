@@ -26,7 +26,6 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["NOMAD_PORT_http"])), H).ser
 """
 
 
-@pytest.mark.xfail(run=False, reason="Prometheus asks in a way that gets no instances: to be looked into")
 @pytest.mark.skipif(PROMETHEUS is None, reason="Debian's package prometheus is not installed")
 def test_discovers_and_scrapes_a_service(tmp_path):
     with Cluster() as cluster:
@@ -59,6 +58,10 @@ scrape_configs:
       - source_labels: [__meta_nomad_node_id]
         target_label: node
 """)
+        checked = subprocess.run(["promtool", "check", "config", str(config)], capture_output=True, text=True, check=False)
+        if "nomad_sd_configs not found" in checked.stdout + checked.stderr:
+            pytest.skip("this Prometheus was built without Nomad's service discovery")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
         with open(tmp_path / "log", "wb") as log:
             process = subprocess.Popen(
                 [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"],
