@@ -21,6 +21,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace nl::codec {
 
@@ -128,186 +130,220 @@ constexpr std::int64_t unzigzag(std::uint64_t v) {
 }
 
 template <class T>
-void write_struct(Writer& w, const T& object);
-template <class T>
-void read_struct(Reader& r, T& object);
-
-void write_value(Writer& w, const Value& v);
-void read_value(Reader& r, Value& v);
-
-template <class T>
 struct IsStrong : std::false_type {};
 template <class Tag, class Rep>
 struct IsStrong<StrongInt<Tag, Rep>> : std::true_type {};
 
-/// Writes a value without its field number.
+/// How a C++ type is written and read, without its type: one object for each type that occurs in a
+/// field list, found through `type_of<T>()`. Structs are tables of fields with offsets, so that one
+/// loop serves them all; this keeps the compiled code small and the compile time of what encodes
+/// bounded. Objects live for the whole program and hold no state that changes.
+struct Type {
+    Kind kind;
+    /// Writes a value without its field number.
+    void (*write)(const Type& self, Writer& w, const void* value);
+    /// Reads into a value; damage fails the reader.
+    void (*read)(const Type& self, Reader& r, void* value);
+    /// Whether a struct leaves the value out.
+    bool (*is_default)(const Type& self, const void* value);
+};
+
+/// std::vector<X>.
+struct ListType : Type {
+    const Type& (*item)();
+    std::size_t stride;
+    const void* (*items)(const void* list, std::size_t& count);
+    void (*start)(void* list, std::size_t count);  ///< empties it and makes room
+    void* (*add)(void* list);                      ///< a new last item with its defaults
+};
+
+/// std::map<std::string, X>.
+struct MapType : Type {
+    using Visit = void (*)(void* context, std::string_view key, const void* item);
+    const Type& (*item)();
+    std::size_t (*size)(const void* map);
+    void (*each)(const void* map, void* context, Visit visit);
+    void (*clear)(void* map);
+    void* (*put)(void* map, std::string&& key);  ///< the item of that key with its defaults
+};
+
+/// Box, std::optional and std::shared_ptr to const.
+struct NullableType : Type {
+    const Type& (*held)();
+    const void* (*get)(const void* nullable);  ///< null if it holds nothing
+    void (*reset)(void* nullable);
+    void* (*make)(void* nullable);  ///< what it then holds, with its defaults
+};
+
+/// A struct with a field list.
+struct StructType : Type {
+    struct Field {
+        std::uint64_t tag;  ///< number << 2 | kind
+        std::size_t offset;
+        const Type* type;
+    };
+    /// What the field list says of one field.
+    struct Seed {
+        int number;
+        std::size_t offset;
+        const Type* type;
+    };
+    explicit StructType(const std::vector<Seed>& seeds);
+
+    std::vector<Field> fields;
+    /// Field number to its place in `fields` plus one, 0 for a number that is not used.
+    std::vector<std::uint16_t> by_number;
+};
+
+void write_fields(const StructType& type, Writer& w, const void* object);
+void read_fields(const StructType& type, Reader& r, void* object);
+void write_value(Writer& w, const Value& v);
+void read_value(Reader& r, Value& v);
+
+namespace detail {
+extern const Type kBool;
+extern const Type kDouble;
+extern const Type kText;
+extern const Type kUuid;
+extern const Type kValue;
+/// Integers by size (1, 2, 4, 8 bytes) and how they are written.
+const Type& zigzag_type(std::size_t size);
+const Type& unsigned_type(std::size_t size);
+/// Enums: their number as an unsigned one, sign extended.
+const Type& enum_type(std::size_t size, bool is_signed);
+
+void write_list(const Type& self, Writer& w, const void* value);
+void read_list(const Type& self, Reader& r, void* value);
+void write_map(const Type& self, Writer& w, const void* value);
+void read_map(const Type& self, Reader& r, void* value);
+void write_nullable(const Type& self, Writer& w, const void* value);
+void read_nullable(const Type& self, Reader& r, void* value);
+bool list_is_default(const Type& self, const void* value);
+bool map_is_default(const Type& self, const void* value);
+bool nullable_is_default(const Type& self, const void* value);
+}  // namespace detail
+
+/// The one description of T. Structs make theirs on first use.
 template <class T>
-void write_item(Writer& w, const T& v) {
-    if constexpr (std::is_same_v<T, bool>) {
-        w.varint(v ? 1 : 0);
-    } else if constexpr (std::is_enum_v<T>) {
-        w.varint(static_cast<std::uint64_t>(v));
-    } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
-        w.varint(zigzag(v));
-    } else if constexpr (std::is_integral_v<T>) {
-        w.varint(v);
-    } else if constexpr (IsStrong<T>::value) {
-        w.varint(v.value);
-    } else if constexpr (std::is_same_v<T, double>) {
-        w.fixed64(std::bit_cast<std::uint64_t>(v));
-    } else if constexpr (std::is_same_v<T, Duration>) {
-        w.varint(zigzag(v.ns));
-    } else if constexpr (std::is_same_v<T, WallTime>) {
-        w.varint(zigzag(v.unix_ns));
-    } else if constexpr (std::is_same_v<T, std::string>) {
-        w.sized(v);
-    } else if constexpr (std::is_same_v<T, Blob>) {
-        w.sized(v.bytes);
-    } else if constexpr (std::is_same_v<T, Uuid>) {
-        w.sized(BytesView(reinterpret_cast<const char*>(v.bytes.data()), v.is_nil() ? 0 : 16));
-    } else if constexpr (std::is_same_v<T, Value>) {
-        Bytes inner;
-        Writer iw(inner);
-        write_value(iw, v);
-        w.sized(inner);
-    } else if constexpr (kIsBox<T> || kIsOptional<T>) {
-        Bytes inner;
-        Writer iw(inner);
-        if (v) {
-            iw.varint(1);
-            write_item(iw, *v);
-        }
-        w.sized(inner);
-    } else if constexpr (kIsVector<T>) {
-        Bytes inner;
-        Writer iw(inner);
-        iw.varint(v.size());
-        for (const auto& item : v) {
-            write_item<typename T::value_type>(iw, item);
-        }
-        w.sized(inner);
-    } else if constexpr (kIsStringMap<T>) {
-        Bytes inner;
-        Writer iw(inner);
-        iw.varint(v.size());
-        for (const auto& [key, item] : v) {
-            iw.sized(key);
-            write_item(iw, item);
-        }
-        w.sized(inner);
-    } else if constexpr (requires { typename T::element_type; }) {
-        // std::shared_ptr<const X>: written like the object it points to; null like a missing one.
-        Bytes inner;
-        Writer iw(inner);
-        if (v) {
-            iw.varint(1);
-            write_item(iw, *v);
-        }
-        w.sized(inner);
-    } else {
-        static_assert(HasFields<T>, "this type has no binary form");
-        Bytes inner;
-        Writer iw(inner);
-        write_struct(iw, v);
-        w.sized(inner);
-    }
-}
+const Type& type_of();
+
+namespace detail {
 
 template <class T>
-void read_item(Reader& r, T& v) {
-    if constexpr (std::is_same_v<T, bool>) {
-        v = r.varint() != 0;
-    } else if constexpr (std::is_enum_v<T>) {
-        v = static_cast<T>(r.varint());
-    } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
-        v = static_cast<T>(unzigzag(r.varint()));
-    } else if constexpr (std::is_integral_v<T>) {
-        v = static_cast<T>(r.varint());
-    } else if constexpr (IsStrong<T>::value) {
-        v.value = static_cast<decltype(v.value)>(r.varint());
-    } else if constexpr (std::is_same_v<T, double>) {
-        v = std::bit_cast<double>(r.fixed64());
-    } else if constexpr (std::is_same_v<T, Duration>) {
-        v.ns = unzigzag(r.varint());
-    } else if constexpr (std::is_same_v<T, WallTime>) {
-        v.unix_ns = unzigzag(r.varint());
-    } else if constexpr (std::is_same_v<T, std::string>) {
-        v = std::string(r.sized());
-    } else if constexpr (std::is_same_v<T, Blob>) {
-        v.bytes = std::string(r.sized());
-    } else if constexpr (std::is_same_v<T, Uuid>) {
-        const BytesView raw = r.sized();
-        v = Uuid{};
-        if (raw.size() == 16) {
-            std::memcpy(v.bytes.data(), raw.data(), 16);
-        } else if (!raw.empty()) {
-            r.fail();
+inline constexpr ListType kList{
+    {Kind::Sized, write_list, read_list, list_is_default},
+    type_of<typename T::value_type>,
+    sizeof(typename T::value_type),
+    [](const void* list, std::size_t& count) -> const void* {
+        const T& v = *static_cast<const T*>(list);
+        count = v.size();
+        return v.data();
+    },
+    [](void* list, std::size_t count) {
+        T& v = *static_cast<T*>(list);
+        v.clear();
+        v.reserve(count);
+    },
+    [](void* list) -> void* { return &static_cast<T*>(list)->emplace_back(); },
+};
+
+template <class T>
+inline constexpr MapType kMap{
+    {Kind::Sized, write_map, read_map, map_is_default},
+    type_of<typename T::mapped_type>,
+    [](const void* map) { return static_cast<const T*>(map)->size(); },
+    [](const void* map, void* context, MapType::Visit visit) {
+        for (const auto& [key, item] : *static_cast<const T*>(map)) {
+            visit(context, key, &item);
         }
-    } else {
-        Reader inner(r.sized(), r.depth() + 1);
-        if (r.failed() || inner.depth() > kMaxDepth) {
-            r.fail();
-            return;
-        }
-        if constexpr (std::is_same_v<T, Value>) {
-            read_value(inner, v);
-        } else if constexpr (kIsBox<T> || kIsOptional<T>) {
-            v = T{};
-            if (!inner.done() && inner.varint() == 1) {
-                using Held = std::remove_cvref_t<decltype(*v)>;
-                Held held{};
-                read_item(inner, held);
-                v = std::move(held);
-            }
-        } else if constexpr (kIsVector<T>) {
-            v.clear();
-            const std::uint64_t count = inner.varint();
-            // Each item takes at least one byte, so the count is bounded by what is left.
-            if (count > inner.left()) {
-                r.fail();
-                return;
-            }
-            v.reserve(static_cast<std::size_t>(count));
-            for (std::uint64_t i = 0; i < count && !inner.failed(); ++i) {
-                typename T::value_type item{};
-                read_item(inner, item);
-                v.push_back(std::move(item));
-            }
-        } else if constexpr (kIsStringMap<T>) {
-            v.clear();
-            const std::uint64_t count = inner.varint();
-            for (std::uint64_t i = 0; i < count && !inner.failed(); ++i) {
-                std::string key(inner.sized());
-                typename T::mapped_type item{};
-                read_item(inner, item);
-                v.insert_or_assign(std::move(key), std::move(item));
-            }
-        } else if constexpr (requires { typename T::element_type; }) {
-            v = nullptr;
-            if (!inner.done() && inner.varint() == 1) {
-                auto held = std::make_shared<std::remove_const_t<typename T::element_type>>();
-                read_item(inner, *held);
-                v = std::move(held);
-            }
+    },
+    [](void* map) { static_cast<T*>(map)->clear(); },
+    [](void* map, std::string&& key) -> void* {
+        auto& item = (*static_cast<T*>(map))[std::move(key)];
+        item = {};
+        return &item;
+    },
+};
+
+template <class T>
+inline constexpr NullableType kNullable{
+    {Kind::Sized, write_nullable, read_nullable, nullable_is_default},
+    type_of<std::remove_cvref_t<decltype(*std::declval<T&>())>>,
+    [](const void* nullable) -> const void* {
+        const T& v = *static_cast<const T*>(nullable);
+        return v ? &*v : nullptr;
+    },
+    [](void* nullable) { static_cast<T*>(nullable)->reset(); },
+    [](void* nullable) -> void* {
+        T& v = *static_cast<T*>(nullable);
+        if constexpr (kIsBox<T> || kIsOptional<T>) {
+            return &v.emplace();
         } else {
-            static_assert(HasFields<T>, "this type has no binary form");
-            read_struct(inner, v);
+            auto held = std::make_shared<std::remove_const_t<typename T::element_type>>();
+            void* raw = held.get();
+            v = std::move(held);
+            return raw;
         }
-        if (inner.failed()) {
-            r.fail();
-        }
-    }
+    },
+};
+
+}  // namespace detail
+
+/// The field list as a table. Offsets are taken from a live object, so that any layout works.
+template <HasFields T>
+const StructType& struct_type() {
+    static const StructType kType([] {
+        std::vector<StructType::Seed> seeds;
+        const T probe{};
+        visit_fields(probe, [&](FieldInfo info, const auto& member) {
+            const auto offset = static_cast<std::size_t>(
+                reinterpret_cast<const char*>(&member) - reinterpret_cast<const char*>(&probe)
+            );
+            seeds.push_back(
+                {info.number, offset, &type_of<std::remove_cvref_t<decltype(member)>>()}
+            );
+        });
+        return seeds;
+    }());
+    return kType;
 }
 
 template <class T>
-constexpr Kind kind_of() {
-    if constexpr (std::is_same_v<T, double>) {
-        return Kind::Fixed64;
-    } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T> || IsStrong<T>::value ||
-                         std::is_same_v<T, Duration> || std::is_same_v<T, WallTime>) {
-        return Kind::Varint;
+const Type& type_of() {
+    if constexpr (std::is_same_v<T, bool>) {
+        return detail::kBool;
+    } else if constexpr (std::is_enum_v<T>) {
+        return detail::enum_type(sizeof(T), std::is_signed_v<std::underlying_type_t<T>>);
+    } else if constexpr (std::is_integral_v<T>) {
+        return std::is_signed_v<T> ? detail::zigzag_type(sizeof(T))
+                                   : detail::unsigned_type(sizeof(T));
+    } else if constexpr (IsStrong<T>::value) {
+        static_assert(
+            sizeof(T) == sizeof(decltype(T::value)) && std::is_unsigned_v<decltype(T::value)>
+        );
+        return detail::unsigned_type(sizeof(T));
+    } else if constexpr (std::is_same_v<T, double>) {
+        return detail::kDouble;
+    } else if constexpr (std::is_same_v<T, Duration> || std::is_same_v<T, WallTime>) {
+        static_assert(sizeof(T) == sizeof(std::int64_t));
+        return detail::zigzag_type(sizeof(T));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+        return detail::kText;
+    } else if constexpr (std::is_same_v<T, Blob>) {
+        static_assert(sizeof(T) == sizeof(std::string));
+        return detail::kText;
+    } else if constexpr (std::is_same_v<T, Uuid>) {
+        return detail::kUuid;
+    } else if constexpr (std::is_same_v<T, Value>) {
+        return detail::kValue;
+    } else if constexpr (kIsVector<T>) {
+        return detail::kList<T>;
+    } else if constexpr (kIsStringMap<T>) {
+        return detail::kMap<T>;
+    } else if constexpr (HasFields<T>) {
+        return struct_type<T>();
     } else {
-        return Kind::Sized;
+        return detail::kNullable<T>;
     }
 }
 
@@ -328,72 +364,23 @@ bool is_default(const T& v) {
     }
 }
 
-template <class T>
-void write_struct(Writer& w, const T& object) {
-    visit_fields(object, [&](FieldInfo info, const auto& member) {
-        using M = std::remove_cvref_t<decltype(member)>;
-        // A field whose C++ default is not T{} must be written always; those are few, so compare
-        // with a fresh object's member only through is_default: structs here use zero defaults by
-        // rule.
-        if (!is_default(member)) {
-            w.varint(
-                static_cast<std::uint64_t>(info.number) << 2 |
-                static_cast<std::uint64_t>(kind_of<M>())
-            );
-            write_item(w, member);
-        }
-    });
-}
-
-inline void skip(Reader& r, Kind kind) {
-    switch (kind) {
-        case Kind::Varint:
-            r.varint();
-            return;
-        case Kind::Fixed64:
-            r.fixed64();
-            return;
-        case Kind::Sized:
-            r.sized();
-            return;
-    }
-    r.fail();
-}
-
-template <class T>
-void read_struct(Reader& r, T& object) {
-    while (!r.done() && !r.failed()) {
-        const std::uint64_t tag = r.varint();
-        const auto number = static_cast<int>(tag >> 2);
-        const auto kind = static_cast<Kind>(tag & 3);
-        bool known = false;
-        visit_fields(object, [&](FieldInfo info, auto& member) {
-            using M = std::remove_cvref_t<decltype(member)>;
-            if (!known && info.number == number) {
-                known = true;
-                if (kind != kind_of<M>()) {
-                    r.fail();
-                    return;
-                }
-                read_item(r, member);
-            }
-        });
-        if (!known) {
-            skip(r, kind);
-        }
-    }
-}
-
 }  // namespace nl::codec
 
 namespace nl {
+
+namespace codec::detail {
+/// Reads into `object`, which has its defaults. Errors: Corruption naming `name`.
+Result<void> decode_into(
+    const StructType& type, void* object, BytesView bytes, std::string_view name
+);
+}  // namespace codec::detail
 
 /// The binary form of `object`.
 template <HasFields T>
 Bytes encode(const T& object) {
     Bytes out;
     codec::Writer w(out);
-    codec::write_struct(w, object);
+    codec::write_fields(codec::struct_type<T>(), w, &object);
     return out;
 }
 
@@ -401,16 +388,9 @@ Bytes encode(const T& object) {
 template <HasFields T>
 Result<T> decode(BytesView bytes) {
     T object{};
-    codec::Reader r(bytes);
-    codec::read_struct(r, object);
-    if (r.failed()) {
-        return fail(
-            ErrorCode::Corruption,
-            "{} of {} bytes is damaged or not of this format",
-            T::kNlTypeName,
-            bytes.size()
-        );
-    }
+    NL_TRY_VOID(
+        codec::detail::decode_into(codec::struct_type<T>(), &object, bytes, T::kNlTypeName)
+    );
     return object;
 }
 

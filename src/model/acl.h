@@ -382,3 +382,23 @@ struct OneTimeToken {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::ACLTokenRoleLink>();
+extern template const StructType& struct_type<model::ACLToken>();
+extern template const StructType& struct_type<model::ACLTokenListStub>();
+extern template const StructType& struct_type<model::JobACL>();
+extern template const StructType& struct_type<model::ACLPolicy>();
+extern template const StructType& struct_type<model::ACLPolicyListStub>();
+extern template const StructType& struct_type<model::ACLRolePolicyLink>();
+extern template const StructType& struct_type<model::ACLRole>();
+extern template const StructType& struct_type<model::ACLRoleListStub>();
+extern template const StructType& struct_type<model::OIDCClientAssertionKey>();
+extern template const StructType& struct_type<model::OIDCClientAssertion>();
+extern template const StructType& struct_type<model::ACLAuthMethodConfig>();
+extern template const StructType& struct_type<model::ACLAuthMethod>();
+extern template const StructType& struct_type<model::ACLAuthMethodStub>();
+extern template const StructType& struct_type<model::ACLBindingRule>();
+extern template const StructType& struct_type<model::ACLBindingRuleListStub>();
+extern template const StructType& struct_type<model::OneTimeToken>();
+}  // namespace nl::codec

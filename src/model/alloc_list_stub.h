@@ -77,3 +77,7 @@ struct AllocListStub {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::AllocListStub>();
+}  // namespace nl::codec

@@ -62,3 +62,8 @@ struct AllocMetric {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::NodeScoreMeta>();
+extern template const StructType& struct_type<model::AllocMetric>();
+}  // namespace nl::codec

@@ -219,3 +219,20 @@ struct Allocation {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::AllocatedCpuResources>();
+extern template const StructType& struct_type<model::AllocatedMemoryResources>();
+extern template const StructType& struct_type<model::AllocatedDeviceResource>();
+extern template const StructType& struct_type<model::AllocatedTaskResources>();
+extern template const StructType& struct_type<model::AllocatedPortMapping>();
+extern template const StructType& struct_type<model::AllocatedSharedResources>();
+extern template const StructType& struct_type<model::AllocatedResources>();
+extern template const StructType& struct_type<model::DesiredTransition>();
+extern template const StructType& struct_type<model::AllocState>();
+extern template const StructType& struct_type<model::AllocDeploymentStatus>();
+extern template const StructType& struct_type<model::RescheduleEvent>();
+extern template const StructType& struct_type<model::RescheduleTracker>();
+extern template const StructType& struct_type<model::AllocNetworkStatus>();
+extern template const StructType& struct_type<model::Allocation>();
+}  // namespace nl::codec

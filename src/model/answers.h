@@ -41,3 +41,9 @@ struct DeploymentUpdateResponse {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::AllocStopResponse>();
+extern template const StructType& struct_type<model::EvalDeleteResponse>();
+extern template const StructType& struct_type<model::DeploymentUpdateResponse>();
+}  // namespace nl::codec

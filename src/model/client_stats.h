@@ -209,3 +209,19 @@ struct AllocResourceUsage {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::HostMemoryStats>();
+extern template const StructType& struct_type<model::CPUStats>();
+extern template const StructType& struct_type<model::DiskStats>();
+extern template const StructType& struct_type<model::StatValue>();
+extern template const StructType& struct_type<model::DeviceStats>();
+extern template const StructType& struct_type<model::DeviceGroupStats>();
+extern template const StructType& struct_type<model::HostStats>();
+extern template const StructType& struct_type<model::MemoryStats>();
+extern template const StructType& struct_type<model::AllocFileInfo>();
+extern template const StructType& struct_type<model::CpuStats>();
+extern template const StructType& struct_type<model::ResourceUsage>();
+extern template const StructType& struct_type<model::TaskResourceUsage>();
+extern template const StructType& struct_type<model::AllocResourceUsage>();
+}  // namespace nl::codec

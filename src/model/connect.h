@@ -305,3 +305,27 @@ using ConsulConnect = ConsulConnectOf<Set>;
 using ConsulConnectSpec = ConsulConnectOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::ConsulMeshGateway>();
+extern template const StructType& struct_type<model::ConsulUpstream>();
+extern template const StructType& struct_type<model::ConsulExposePath>();
+extern template const StructType& struct_type<model::ConsulExposeConfig>();
+extern template const StructType& struct_type<model::ConsulTransparentProxy>();
+extern template const StructType& struct_type<model::ConsulProxy>();
+extern template const StructType& struct_type<model::ConsulSidecarService>();
+extern template const StructType& struct_type<model::SidecarTask>();
+extern template const StructType& struct_type<model::ConsulGatewayBindAddress>();
+extern template const StructType& struct_type<model::ConsulGatewayProxy>();
+extern template const StructType& struct_type<model::ConsulGatewayTLSSDSConfig>();
+extern template const StructType& struct_type<model::ConsulGatewayTLSConfig>();
+extern template const StructType& struct_type<model::ConsulHTTPHeaderModifiers>();
+extern template const StructType& struct_type<model::ConsulIngressService>();
+extern template const StructType& struct_type<model::ConsulIngressListener>();
+extern template const StructType& struct_type<model::ConsulIngressConfigEntry>();
+extern template const StructType& struct_type<model::ConsulLinkedService>();
+extern template const StructType& struct_type<model::ConsulTerminatingConfigEntry>();
+extern template const StructType& struct_type<model::ConsulMeshConfigEntry>();
+extern template const StructType& struct_type<model::ConsulGateway>();
+extern template const StructType& struct_type<model::ConsulConnect>();
+}  // namespace nl::codec

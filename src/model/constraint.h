@@ -52,3 +52,10 @@ using Spread = SpreadOf<Set>;
 using SpreadSpec = SpreadOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::Constraint>();
+extern template const StructType& struct_type<model::Affinity>();
+extern template const StructType& struct_type<model::SpreadTarget>();
+extern template const StructType& struct_type<model::Spread>();
+}  // namespace nl::codec

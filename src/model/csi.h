@@ -274,3 +274,14 @@ struct CSIPluginListStub {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::CSITopologyRequest>();
+extern template const StructType& struct_type<model::CSIVolumeCapability>();
+extern template const StructType& struct_type<model::CSIVolume>();
+extern template const StructType& struct_type<model::CSIVolListStub>();
+extern template const StructType& struct_type<model::CSIVolumeExternalStub>();
+extern template const StructType& struct_type<model::CSISnapshot>();
+extern template const StructType& struct_type<model::CSIPlugin>();
+extern template const StructType& struct_type<model::CSIPluginListStub>();
+}  // namespace nl::codec

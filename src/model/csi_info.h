@@ -101,3 +101,10 @@ struct CSIInfo {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::CSIControllerInfo>();
+extern template const StructType& struct_type<model::CSITopology>();
+extern template const StructType& struct_type<model::CSINodeInfo>();
+extern template const StructType& struct_type<model::CSIInfo>();
+}  // namespace nl::codec

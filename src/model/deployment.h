@@ -82,3 +82,8 @@ struct Deployment {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::DeploymentState>();
+extern template const StructType& struct_type<model::Deployment>();
+}  // namespace nl::codec

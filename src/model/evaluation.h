@@ -130,3 +130,8 @@ struct Evaluation {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::EvaluationStub>();
+extern template const StructType& struct_type<model::Evaluation>();
+}  // namespace nl::codec

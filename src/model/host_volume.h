@@ -124,3 +124,10 @@ struct TaskGroupHostVolumeClaim {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::HostVolumeCapability>();
+extern template const StructType& struct_type<model::HostVolume>();
+extern template const StructType& struct_type<model::HostVolumeStub>();
+extern template const StructType& struct_type<model::TaskGroupHostVolumeClaim>();
+}  // namespace nl::codec

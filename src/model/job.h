@@ -380,3 +380,22 @@ using Job = JobOf<Set>;
 using JobSpec = JobOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::UpdateStrategy>();
+extern template const StructType& struct_type<model::MigrateStrategy>();
+extern template const StructType& struct_type<model::DisconnectStrategy>();
+extern template const StructType& struct_type<model::EphemeralDisk>();
+extern template const StructType& struct_type<model::ReschedulePolicy>();
+extern template const StructType& struct_type<model::TaskGroup>();
+extern template const StructType& struct_type<model::MultiregionStrategy>();
+extern template const StructType& struct_type<model::MultiregionRegion>();
+extern template const StructType& struct_type<model::Multiregion>();
+extern template const StructType& struct_type<model::PeriodicConfig>();
+extern template const StructType& struct_type<model::ParameterizedJobConfig>();
+extern template const StructType& struct_type<model::Retain>();
+extern template const StructType& struct_type<model::JobUILink>();
+extern template const StructType& struct_type<model::JobUIConfig>();
+extern template const StructType& struct_type<model::JobVersionTag>();
+extern template const StructType& struct_type<model::Job>();
+}  // namespace nl::codec

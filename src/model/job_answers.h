@@ -337,3 +337,24 @@ struct JobAction {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::JobListStub>();
+extern template const StructType& struct_type<model::JobStatusesDeployment>();
+extern template const StructType& struct_type<model::JobStatusesAlloc>();
+extern template const StructType& struct_type<model::JobStatusesLatestDeployment>();
+extern template const StructType& struct_type<model::JobStatusesJob>();
+extern template const StructType& struct_type<model::JobRegisterResponse>();
+extern template const StructType& struct_type<model::JobDeregisterResponse>();
+extern template const StructType& struct_type<model::JobPlanResponse>();
+extern template const StructType& struct_type<model::JobValidateResponse>();
+extern template const StructType& struct_type<model::JobVersionsResponse>();
+extern template const StructType& struct_type<model::JobDispatchResponse>();
+extern template const StructType& struct_type<model::TaskGroupScaleStatus>();
+extern template const StructType& struct_type<model::JobScaleStatus>();
+extern template const StructType& struct_type<model::ScalingPolicyListStub>();
+extern template const StructType& struct_type<model::PeriodicForceResponse>();
+extern template const StructType& struct_type<model::JobStabilityResponse>();
+extern template const StructType& struct_type<model::JobTagResponse>();
+extern template const StructType& struct_type<model::JobAction>();
+}  // namespace nl::codec

@@ -66,3 +66,11 @@ struct JobDiff {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::FieldDiff>();
+extern template const StructType& struct_type<model::ObjectDiff>();
+extern template const StructType& struct_type<model::TaskDiff>();
+extern template const StructType& struct_type<model::TaskGroupDiff>();
+extern template const StructType& struct_type<model::JobDiff>();
+}  // namespace nl::codec

@@ -108,3 +108,11 @@ struct JobSubmission {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::TaskGroupSummary>();
+extern template const StructType& struct_type<model::JobChildrenSummary>();
+extern template const StructType& struct_type<model::JobSummary>();
+extern template const StructType& struct_type<model::ScalingEvent>();
+extern template const StructType& struct_type<model::JobSubmission>();
+}  // namespace nl::codec

@@ -86,3 +86,11 @@ struct Namespace {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::NamespaceCapabilities>();
+extern template const StructType& struct_type<model::NamespaceNodePoolConfiguration>();
+extern template const StructType& struct_type<model::NamespaceVaultConfiguration>();
+extern template const StructType& struct_type<model::NamespaceConsulConfiguration>();
+extern template const StructType& struct_type<model::Namespace>();
+}  // namespace nl::codec

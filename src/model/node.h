@@ -349,3 +349,31 @@ struct Node {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::LegacyNodeCpuResources>();
+extern template const StructType& struct_type<model::TopologyCore>();
+extern template const StructType& struct_type<model::Topology>();
+extern template const StructType& struct_type<model::NodeProcessorResources>();
+extern template const StructType& struct_type<model::NodeMemoryResources>();
+extern template const StructType& struct_type<model::NodeDiskResources>();
+extern template const StructType& struct_type<model::NodeDeviceLocality>();
+extern template const StructType& struct_type<model::NodeDevice>();
+extern template const StructType& struct_type<model::Attribute>();
+extern template const StructType& struct_type<model::NodeDeviceResource>();
+extern template const StructType& struct_type<model::NodeNetworkAddress>();
+extern template const StructType& struct_type<model::NodeNetworkResource>();
+extern template const StructType& struct_type<model::NodeResources>();
+extern template const StructType& struct_type<model::NodeReservedCpuResources>();
+extern template const StructType& struct_type<model::NodeReservedMemoryResources>();
+extern template const StructType& struct_type<model::NodeReservedDiskResources>();
+extern template const StructType& struct_type<model::NodeReservedNetworkResources>();
+extern template const StructType& struct_type<model::NodeReservedResources>();
+extern template const StructType& struct_type<model::DrainStrategy>();
+extern template const StructType& struct_type<model::NodeEvent>();
+extern template const StructType& struct_type<model::DriverInfo>();
+extern template const StructType& struct_type<model::ClientHostVolumeConfig>();
+extern template const StructType& struct_type<model::ClientHostNetworkConfig>();
+extern template const StructType& struct_type<model::DrainMetadata>();
+extern template const StructType& struct_type<model::Node>();
+}  // namespace nl::codec

@@ -130,3 +130,12 @@ struct NodeMetaResponse {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::NodeListStub>();
+extern template const StructType& struct_type<model::NodeServerInfo>();
+extern template const StructType& struct_type<model::NodeUpdateResponse>();
+extern template const StructType& struct_type<model::NodeDrainUpdateResponse>();
+extern template const StructType& struct_type<model::NodeEligibilityUpdateResponse>();
+extern template const StructType& struct_type<model::NodeMetaResponse>();
+}  // namespace nl::codec

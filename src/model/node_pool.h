@@ -48,3 +48,8 @@ struct NodePool {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::NodePoolSchedulerConfiguration>();
+extern template const StructType& struct_type<model::NodePool>();
+}  // namespace nl::codec

@@ -266,3 +266,23 @@ struct AutopilotConfiguration {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::RaftServer>();
+extern template const StructType& struct_type<model::RaftConfigurationResponse>();
+extern template const StructType& struct_type<model::LeadershipTransferResponse>();
+extern template const StructType& struct_type<model::PreemptionConfig>();
+extern template const StructType& struct_type<model::SchedulerConfiguration>();
+extern template const StructType& struct_type<model::SchedulerConfigurationResponse>();
+extern template const StructType& struct_type<model::SchedulerSetConfigurationResponse>();
+extern template const StructType& struct_type<model::RootKeyMeta>();
+extern template const StructType& struct_type<model::ServerHealth>();
+extern template const StructType& struct_type<model::OperatorHealthReply>();
+extern template const StructType& struct_type<model::SearchResponse>();
+extern template const StructType& struct_type<model::FuzzyMatch>();
+extern template const StructType& struct_type<model::FuzzySearchResponse>();
+extern template const StructType& struct_type<model::ServerMember>();
+extern template const StructType& struct_type<model::ServerMembersResponse>();
+extern template const StructType& struct_type<model::KeyringResponse>();
+extern template const StructType& struct_type<model::AutopilotConfiguration>();
+}  // namespace nl::codec

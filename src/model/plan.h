@@ -203,3 +203,14 @@ struct PlanResult {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::PlanGroup>();
+extern template const StructType& struct_type<model::Placement>();
+extern template const StructType& struct_type<model::InPlaceUpdate>();
+extern template const StructType& struct_type<model::PlannedStop>();
+extern template const StructType& struct_type<model::PlannedPreemption>();
+extern template const StructType& struct_type<model::DeploymentStatusUpdate>();
+extern template const StructType& struct_type<model::Plan>();
+extern template const StructType& struct_type<model::PlanResult>();
+}  // namespace nl::codec

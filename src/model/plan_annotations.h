@@ -53,3 +53,8 @@ struct PlanAnnotations {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::DesiredUpdates>();
+extern template const StructType& struct_type<model::PlanAnnotations>();
+}  // namespace nl::codec

@@ -118,3 +118,13 @@ using Resources = ResourcesOf<Set>;
 using ResourcesSpec = ResourcesOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::DNSConfig>();
+extern template const StructType& struct_type<model::Port>();
+extern template const StructType& struct_type<model::CNIConfig>();
+extern template const StructType& struct_type<model::NetworkResource>();
+extern template const StructType& struct_type<model::RequestedDevice>();
+extern template const StructType& struct_type<model::NUMA>();
+extern template const StructType& struct_type<model::Resources>();
+}  // namespace nl::codec

@@ -150,3 +150,10 @@ using Service = ServiceOf<Set>;
 using ServiceSpec = ServiceOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::CheckRestart>();
+extern template const StructType& struct_type<model::ServiceCheck>();
+extern template const StructType& struct_type<model::ServiceWeights>();
+extern template const StructType& struct_type<model::Service>();
+}  // namespace nl::codec

@@ -86,3 +86,10 @@ struct CheckQueryResult {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::ServiceRegistration>();
+extern template const StructType& struct_type<model::ServiceRegistrationStub>();
+extern template const StructType& struct_type<model::ServiceRegistrationListStub>();
+extern template const StructType& struct_type<model::CheckQueryResult>();
+}  // namespace nl::codec

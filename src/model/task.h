@@ -308,3 +308,20 @@ using Task = TaskOf<Set>;
 using TaskSpec = TaskOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::Vault>();
+extern template const StructType& struct_type<model::Secret>();
+extern template const StructType& struct_type<model::ChangeScript>();
+extern template const StructType& struct_type<model::WaitConfig>();
+extern template const StructType& struct_type<model::Template>();
+extern template const StructType& struct_type<model::DispatchPayloadConfig>();
+extern template const StructType& struct_type<model::TaskLifecycleConfig>();
+extern template const StructType& struct_type<model::TaskArtifact>();
+extern template const StructType& struct_type<model::ScalingPolicy>();
+extern template const StructType& struct_type<model::TaskCSIPluginConfig>();
+extern template const StructType& struct_type<model::Action>();
+extern template const StructType& struct_type<model::TaskScheduleCron>();
+extern template const StructType& struct_type<model::TaskSchedule>();
+extern template const StructType& struct_type<model::Task>();
+}  // namespace nl::codec

@@ -96,3 +96,11 @@ using VolumeMount = VolumeMountOf<Set>;
 using VolumeMountSpec = VolumeMountOf<Opt>;
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::RestartPolicy>();
+extern template const StructType& struct_type<model::LogConfig>();
+extern template const StructType& struct_type<model::Consul>();
+extern template const StructType& struct_type<model::WorkloadIdentity>();
+extern template const StructType& struct_type<model::VolumeMount>();
+}  // namespace nl::codec

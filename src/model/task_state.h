@@ -92,3 +92,8 @@ struct TaskState {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::TaskEvent>();
+extern template const StructType& struct_type<model::TaskState>();
+}  // namespace nl::codec

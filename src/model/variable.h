@@ -66,3 +66,9 @@ struct VariableDecrypted {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::VariableLock>();
+extern template const StructType& struct_type<model::VariableMetadata>();
+extern template const StructType& struct_type<model::VariableDecrypted>();
+}  // namespace nl::codec

@@ -46,3 +46,8 @@ struct VolumeRequest {
 };
 
 }  // namespace nl::model
+
+namespace nl::codec {
+extern template const StructType& struct_type<model::CSIMountOptions>();
+extern template const StructType& struct_type<model::VolumeRequest>();
+}  // namespace nl::codec
