@@ -43,6 +43,18 @@ void Network::send(Delivery delivery) {
     }
 }
 
+void Network::sever(ServerId from, ServerId to) {
+    cut(from, to);
+    std::priority_queue<Flight> kept;
+    for (; !queue_.empty(); queue_.pop()) {
+        const Delivery& delivery = queue_.top().delivery;
+        if (delivery.from != from || delivery.to != to) {
+            kept.push(queue_.top());
+        }
+    }
+    queue_ = std::move(kept);
+}
+
 void Network::unclog(ServerId from, ServerId to) {
     auto clog = clogged_.extract({from, to});
     if (clog.empty()) {

@@ -48,6 +48,8 @@ public:
 
     /// Nothing passes from one to the other any more; the other direction stays as it is.
     void cut(ServerId from, ServerId to) { cut_.emplace(from, to); }
+    /// Like cut(), and what is on its way is lost.
+    void sever(ServerId from, ServerId to);
     void mend(ServerId from, ServerId to) { cut_.erase({from, to}); }
     void heal() { cut_.clear(); }
     std::size_t cuts() const { return cut_.size(); }

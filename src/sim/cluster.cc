@@ -260,8 +260,15 @@ Instant Cluster::global(const Node& node, Instant at) const {
 }
 
 void Cluster::run(Duration span) {
+    run_until([] { return false; }, span);
+}
+
+bool Cluster::run_until(const std::function<bool()>& reached, Duration span) {
     const Instant until = now_ + span;
     while (violation.empty()) {
+        if (reached()) {
+            return true;
+        }
         const Instant next = next_event();
         if (next > until) {
             break;
@@ -272,6 +279,7 @@ void Cluster::run(Duration span) {
     }
     now_ = std::max(now_, until);
     network_.set_now(now_);
+    return false;
 }
 
 Instant Cluster::next_event() const {
@@ -290,6 +298,9 @@ Instant Cluster::next_event() const {
         }
         if (!node->apply_jobs.empty()) {
             mine = std::min(mine, node->apply_jobs.front().due);
+        }
+        if (node->saving) {
+            mine = std::min(mine, node->saving->due);
         }
         if (!node->answers.empty()) {
             mine = std::min(mine, node->answers.front().due);
@@ -348,6 +359,10 @@ void Cluster::step_node(Node& node) {
         ApplyJob job = std::move(node.apply_jobs.front());
         node.apply_jobs.pop_front();
         run_apply(node, std::move(job));
+    }
+    if (node.saving && node.saving->due <= now_) {
+        const Saving saving = *std::exchange(node.saving, std::nullopt);
+        node.inbox.push_back(server::SnapshotSaved{save(node, saving)});
     }
     while (!node.answers.empty() && node.answers.front().due <= now_) {
         const ReadAnswer answer = std::move(node.answers.front());
@@ -437,6 +452,7 @@ void Cluster::carry_out(Node& node, server::Effects effects) {
         settle_reads(node);
     }
     if (effects.role) {
+        node.role = *effects.role;
         check_role(node, *effects.role);
     }
     for (server::SnapshotCall& call : effects.snapshot_calls) {
@@ -543,18 +559,19 @@ void Cluster::stop(Node& node) {
     node.disk_due.clear();
     node.snapshot_work.clear();
     node.apply_jobs.clear();
+    node.saving.reset();
+    node.role = {};
     node.reads.clear();
     node.answers.clear();
 }
 
-Result<env::SnapshotMeta> Cluster::save(Node& node) {
-    const env::SnapshotMeta meta = node.position.meta();
-    say(node, fmt::format("saves snapshot {}", meta.index));
+Result<env::SnapshotMeta> Cluster::save(Node& node, const Saving& saving) {
+    say(node, fmt::format("saves snapshot {}", saving.meta.index));
     if (node.log.is_full()) {
         return fail(ErrorCode::ResourceExhausted, "no space left on device");
     }
-    NL_TRY(const auto writer, node.snapshots.create(meta));
-    NL_TRY_VOID(writer->write(node.state.save()));
+    NL_TRY(const auto writer, node.snapshots.create(saving.meta));
+    NL_TRY_VOID(writer->write(saving.content));
     NL_TRY_VOID(writer->commit());
     NL_TRY_VOID(node.snapshots.prune(2));
     NL_TRY(const auto newest, node.snapshots.latest());
@@ -582,7 +599,11 @@ void Cluster::run_apply(Node& node, ApplyJob job) {
         }
         node.inbox.push_back(server::SnapshotInstalled{.index = meta->index, .result = result});
     } else if (std::holds_alternative<TakeSnapshot>(job.work)) {
-        node.inbox.push_back(server::SnapshotSaved{save(node)});
+        node.saving = Saving{
+            .due = now_ + nanoseconds(rng_.between(0, settings_.save_max.ns)),
+            .meta = node.position.meta(),
+            .content = node.state.save(),
+        };
     } else {
         for (const auto& entry : std::get<std::vector<server::Committed>>(job.work)) {
             apply(node, entry);
@@ -677,8 +698,9 @@ void Cluster::check_role(const Node& node, const raft::RoleChange& change) {
         return;
     }
     ++counts_.elections;
+    // Nor does one server lead a term twice: its vote for itself outlives a restart.
     const auto [known, fresh] = leaders_.emplace(change.term, node.id);
-    if (!fresh && known->second != node.id) {
+    if (!fresh) {
         broken(fmt::format("s{} and s{} both lead term {}", known->second, node.id, change.term));
     }
     // By log matching, one entry speaks for all before it.

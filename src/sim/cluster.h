@@ -54,9 +54,11 @@ public:
         /// A client waits this long for an answer, and this long between two operations.
         Duration client_timeout = milliseconds(500);
         Duration think_max = milliseconds(20);
-    /// Each client stays with one server as long as that answers at all.
-    bool sticky_clients{false};
-    std::uint64_t reads_of_ten{4};
+        /// Each client stays with one server as long as that answers at all.
+        bool sticky_clients{false};
+        std::uint64_t reads_of_ten{4};
+        /// Saving a snapshot takes up to this much, while applying goes on.
+        Duration save_max{0};
     };
 
     explicit Cluster(Settings settings);
@@ -67,14 +69,24 @@ public:
     std::function<void(const std::string&)> trace;
 
     void run(Duration span);
+    /// Runs until `reached` holds after some step, at most so long; whether it does.
+    bool run_until(const std::function<bool()>& reached, Duration span);
     Instant now() const { return now_; }
     fakes::Network& network() { return network_; }
     std::vector<ServerId> ids() const;
     std::size_t voters() const { return settings_.voters; }
+    Duration election_timeout() const { return settings_.options.raft.election_timeout_min; }
     bool is_up(ServerId id) const { return nodes_.at(id)->replica != nullptr; }
     bool is_repairing(ServerId id) const;
     const std::optional<Error>& fatal(ServerId id) const { return nodes_.at(id)->fatal; }
     std::optional<ServerId> leader() const;
+    /// What it last said of itself since it was started.
+    const raft::RoleChange& role(ServerId id) const { return nodes_.at(id)->role; }
+    /// Of a server that is down: nothing.
+    raft::Status status(ServerId id) const {
+        const auto& replica = nodes_.at(id)->replica;
+        return replica ? replica->status().raft : raft::Status{};
+    }
     const raft::Membership& membership(ServerId id) const;
     Index applied(ServerId id) const { return nodes_.at(id)->position.meta().index; }
     Index log_first(ServerId id) const { return nodes_.at(id)->log.first(); }
@@ -102,8 +114,8 @@ public:
     static raft::Member member(ServerId id, bool voter);
 
     // ---- clients
-    /// No new operations; those under way end.
-    void quiet_clients() { quiet_ = true; }
+    /// No new operations while it is so; those under way end.
+    void quiet_clients(bool quiet) { quiet_ = quiet; }
     bool clients_idle() const;
     /// A write of its own at this server, for the end of a run; true once it is acknowledged.
     void mark(ServerId at);
@@ -154,6 +166,12 @@ private:
         std::string value;
         Index at;
     };
+    /// A snapshot as it was when it was asked for, on its way to the disk.
+    struct Saving {
+        Instant due;
+        env::SnapshotMeta meta;
+        Bytes content;
+    };
     struct Node {
         ServerId id;
         int rate_permille{1000};
@@ -169,6 +187,8 @@ private:
         std::deque<Instant> disk_due;
         std::deque<std::pair<Instant, server::SnapshotCall>> snapshot_work;
         std::deque<ApplyJob> apply_jobs;
+        std::optional<Saving> saving;
+        raft::RoleChange role;
         std::vector<PendingRead> reads;
         std::deque<ReadAnswer> answers;
         Kv state;
@@ -189,6 +209,8 @@ private:
         Index seen;
         ServerId target;
         Ticket ticket;
+        /// Of the last attempt, also when that has ended.
+        Ticket last;
         int tries{0};
         /// Some attempt may have been taken.
         bool open{false};
@@ -207,6 +229,13 @@ private:
         bool there{false};
     };
 
+    /// An operation with what its entry is known by.
+    struct Seen {
+        Op op;
+        Uuid request;
+        Ticket ticket;
+    };
+
     void broken(std::string what);
     void say(const Node& node, const std::string& what) const;
     Instant local(const Node& node) const;
@@ -220,7 +249,7 @@ private:
     void start(Node& node);
     void stop(Node& node);
     Result<Kv> load(Node& node, Index index);
-    Result<env::SnapshotMeta> save(Node& node);
+    Result<env::SnapshotMeta> save(Node& node, const Saving& saving);
     void run_apply(Node& node, ApplyJob job);
     void apply(Node& node, const server::Committed& entry);
     void settle_reads(Node& node);
@@ -249,7 +278,7 @@ private:
     std::vector<Client> clients_;
     bool quiet_{false};
     bool mark_done_{false};
-    std::vector<Op> history_;
+    std::vector<Seen> history_;
     std::uint64_t answers_hash_{0};
 
     std::map<Term, ServerId> leaders_;

@@ -107,7 +107,7 @@ void Cluster::attempt(Client& client) {
     if (client.born == Index{UINT64_MAX}) {
         client.born = node.position.meta().index;
     }
-    client.ticket = next_ticket_;
+    client.ticket = client.last = next_ticket_;
     ++next_ticket_;
     client.next = now_ + settings_.client_timeout;
     const bool is_read = client.op.kind == OpKind::Get;
@@ -156,7 +156,7 @@ void Cluster::end_attempt(Client& client, bool surely_not) {
 
 void Cluster::close(Client& client) {
     if (client.open && client.op.kind != OpKind::Get) {
-        history_.push_back(client.op);
+        history_.push_back({.op = client.op, .request = client.request, .ticket = client.last});
     }
     client.busy = false;
     client.next = now_ + nanoseconds(client_rng_.between(0, settings_.think_max.ns));
@@ -182,7 +182,8 @@ void Cluster::complete(Client& client, std::string result, Index at) {
         answers_hash_ = (answers_hash_ ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
     }
     answers_hash_ = answers_hash_ * 0x100000001b3ULL ^ at.value;
-    history_.push_back(client.op);
+    client.op.place = at.value;
+    history_.push_back({.op = client.op, .request = {}, .ticket = {}});
     if (trace) {
         trace(fmt::format("{:>7} client {}", now_.ns / 1'000'000, to_string(client.op)));
     }
@@ -266,12 +267,34 @@ void Cluster::mark(ServerId at) {
 }
 
 std::vector<Op> Cluster::history() const {
-    std::vector<Op> out = history_;
+    std::vector<Seen> all = history_;
     for (const Client& client : clients_) {
         if (client.busy && client.op.kind != OpKind::Get &&
             (client.open || client.ticket != Ticket{})) {
-            out.push_back(client.op);
+            all.push_back({.op = client.op, .request = client.request, .ticket = client.last});
         }
+    }
+    // What nobody answered may have been done nevertheless.
+    std::map<Uuid, std::uint64_t> by_request;
+    std::map<std::uint64_t, std::uint64_t> by_attempt;
+    for (std::uint64_t i = 0; i < committed_.size(); ++i) {
+        if (committed_[i].there && committed_[i].attempt != 0) {
+            by_request.emplace(committed_[i].request, i);
+            by_attempt.emplace(committed_[i].attempt, i);
+        }
+    }
+    std::vector<Op> out;
+    for (Seen& one : all) {
+        if (one.op.end == Instant::max()) {
+            const auto request = by_request.find(one.request);
+            const auto attempt = by_attempt.find(one.ticket.value);
+            if (!one.request.is_nil() && request != by_request.end()) {
+                one.op.place = request->second;
+            } else if (one.request.is_nil() && attempt != by_attempt.end()) {
+                one.op.place = attempt->second;
+            }
+        }
+        out.push_back(std::move(one.op));
     }
     return out;
 }

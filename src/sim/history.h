@@ -53,6 +53,9 @@ struct Op {
     /// Instant::max(): never answered; it may have happened or not, or may happen still.
     Instant end = Instant::max();
     std::string result;
+    /// A hint where it stands in the order, from whoever knows (reads after the write of the same
+    /// number); 0: nobody does. It only says where to look first and is never believed.
+    std::uint64_t place{0};
 };
 std::string to_string(const Op& op);
 

@@ -23,6 +23,30 @@ TEST(History, OneAfterTheOtherMustShowTheNewest) {
     EXPECT_NE(judge("1 put k a - 1 2 -\n1 put k b - 3 4 -\n2 get k - - 5 6 a\n"), "");
 }
 
+TEST(History, HintsAreNeverBelieved) {
+    const auto judge_with = [](std::string_view text, const std::vector<std::uint64_t>& places) {
+        auto ops = parse_history(text);
+        EXPECT_TRUE(ops) << ops.error().message;
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            ops->at(i).place = places[i];
+        }
+        return check_history(*ops).violation;
+    };
+    const std::string_view good = "1 put k a - 1 9 -\n2 put k b - 2 8 -\n3 get k - - 10 11 a\n";
+    EXPECT_EQ(judge_with(good, {2, 1, 2}), "");
+    EXPECT_EQ(judge_with(good, {1, 2, 2}), "");
+    EXPECT_EQ(judge_with(good, {1, 2, 1}), "");
+    // The order of the hints fits what was read, but not the order in time.
+    const std::string_view stale = "1 put k a - 1 2 -\n1 put k b - 3 4 -\n2 get k - - 5 6 a\n";
+    EXPECT_NE(judge_with(stale, {2, 1, 2}), "");
+    EXPECT_NE(judge_with(stale, {1, 2, 1}), "");
+    EXPECT_NE(judge_with(stale, {1, 2, 2}), "");
+    // An unanswered write that nobody saw needs no place.
+    EXPECT_EQ(judge_with("1 put k a - 1 - -\n2 get k - - 5 6 -\n", {0, 4}), "");
+    EXPECT_EQ(judge_with("1 put k a - 1 - -\n2 get k - - 5 6 a\n", {4, 4}), "");
+    EXPECT_NE(judge_with("1 put k a - 7 - -\n2 get k - - 5 6 a\n", {4, 4}), "");
+}
+
 TEST(History, WhatOverlapsMayBeEitherWay) {
     EXPECT_EQ(judge("1 put k a - 1 5 -\n2 get k - - 2 3 -\n"), "");
     EXPECT_EQ(judge("1 put k a - 1 5 -\n2 get k - - 2 3 a\n"), "");

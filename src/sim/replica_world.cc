@@ -1,6 +1,7 @@
 #include "sim/replica_world.h"
 
 #include "sim/cluster.h"
+#include "sim/drills.h"
 
 #include <fmt/format.h>
 
@@ -21,8 +22,9 @@ constexpr Duration kLook = milliseconds(100);
 /// Longer histories are cut by the number of rounds; this is what the checker may spend on one.
 constexpr std::uint64_t kCheckSteps = 300'000;
 
-/// What a seed leans to. Half of them mix everything; the others press one part of the protocol
-/// hard, because what needs three rare things in a row hardly ever comes by chance.
+/// What a seed leans to. A third of them mix everything, a third press one part of the protocol
+/// hard, and a third drill what needs several rare things in a row, which hardly ever come by chance
+/// (sim/drills.h).
 enum class Leaning : unsigned char {
     Mixed,
     /// Leaders that are cut off or stopped while clients read all the time from all servers.
@@ -47,6 +49,7 @@ constexpr std::array kLeanings{
 /// tried apart.
 struct Weather {
     Leaning leaning{Leaning::Mixed};
+    std::optional<Drill> drill;
     /// A round disturbs something once in so many.
     std::uint64_t calm{4};
     std::int64_t round_max_us{60'000};
@@ -251,11 +254,20 @@ Cluster::Settings settings_for(std::uint64_t seed, Rng& rng, Weather& weather) {
     s.newer.raft.heartbeat_interval = s.options.raft.heartbeat_interval;
     // A lease counts on clocks that run evenly; asking a quorum does not.
     weather.jumps = !lease_reads && rng.chance(1, 3);
-    if (rng.chance(1, 2)) {
-        weather.leaning = kLeanings[rng.below(kLeanings.size())];
+    s.save_max = milliseconds(rng.between(0, 60));
+    switch (rng.below(3)) {
+        case 0:
+            return s;
+        case 1:
+            weather.leaning = kLeanings[rng.below(kLeanings.size())];
+            lean(rng, weather, s);
+            return s;
+        default:
+            weather = {};
+            weather.drill = static_cast<Drill>(rng.below(kDrills));
+            prepare(*weather.drill, rng, s);
+            return s;
     }
-    lean(rng, weather, s);
-    return s;
 }
 
 class World {
@@ -268,15 +280,10 @@ public:
     }
 
     Outcome run() {
-        const std::uint64_t rounds = 40 + rng_.below(160);
-        for (std::uint64_t round = 0; round < rounds && cluster_.violation.empty(); ++round) {
-            cluster_.run(microseconds(rng_.between(200, weather_.round_max_us)));
-            if (rng_.chance(1, weather_.calm)) {
-                press();
-                disturb();
-            }
-            swizzle();
-            look_after_members();
+        if (weather_.drill) {
+            drill();
+        } else {
+            weather();
         }
         mend();
         judge();
@@ -294,6 +301,32 @@ public:
     }
 
 private:
+    void weather() {
+        const std::uint64_t rounds = 40 + rng_.below(160);
+        for (std::uint64_t round = 0; round < rounds && cluster_.violation.empty(); ++round) {
+            cluster_.run(microseconds(rng_.between(200, weather_.round_max_us)));
+            if (rng_.chance(1, weather_.calm)) {
+                press();
+                disturb();
+            }
+            swizzle();
+            look_after_members();
+        }
+    }
+    // Those of memberships only once: they end with another group than they began with.
+    void drill() {
+        const bool once =
+            *weather_.drill == Drill::TwoMemberships || *weather_.drill == Drill::UndoneMembership;
+        weather_.churn = once;
+        weather_.rot = *weather_.drill == Drill::HalfRepaired;
+        if (cluster_.trace) {
+            cluster_.trace(fmt::format("drill: {}", to_string(*weather_.drill)));
+        }
+        for (std::uint64_t n = once ? 1 : 1 + rng_.below(3); n > 0 && cluster_.violation.empty();
+             --n) {
+            damaged_.merge(carry_out(*weather_.drill, rng_, cluster_));
+        }
+    }
     ServerId any() {
         const auto ids = cluster_.ids();
         return ids[rng_.below(ids.size())];
@@ -701,7 +734,7 @@ private:
     }
     bool recover(const std::set<ServerId>& away) {
         const Instant end = cluster_.now() + kRecovery;
-        cluster_.quiet_clients();
+        cluster_.quiet_clients(true);
         while (cluster_.now() < end && cluster_.violation.empty()) {
             cluster_.run(kLook);
             look_after_members();

@@ -19,7 +19,7 @@ from harness import BINARY, POLL, Cluster, Process, until
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 HTTP_PORT, RPC_PORT, SERF_PORT = 4646, 4647, 4648
-SIM = os.environ.get("NL_SIM") or os.path.join(os.path.dirname(BINARY), "..", "src", "sim", "sim")
+SIM = os.environ.get("NL_SIM") or os.path.join(os.path.dirname(BINARY), "sim")
 
 
 def why_not():
