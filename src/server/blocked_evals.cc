@@ -3,6 +3,12 @@
 #include "base/check.h"
 
 namespace nl::server {
+namespace {
+
+/// What sched::give_up names as the cause.
+constexpr std::string_view kConflictTrigger = "max-plan-attempts";
+
+}  // namespace
 
 bool BlockedEvals::may_help(const model::Evaluation& eval, std::string_view computed_class) {
     if (eval.escaped_computed_class) {
@@ -30,7 +36,7 @@ bool BlockedEvals::was_missed(const model::Evaluation& eval) const {
     return false;
 }
 
-void BlockedEvals::block(EvalPtr eval) {
+void BlockedEvals::block(EvalPtr eval, Instant now) {
     NL_ASSERT(eval != nullptr);
     forget(eval->id);
     if (was_missed(*eval)) {
@@ -47,8 +53,25 @@ void BlockedEvals::block(EvalPtr eval) {
         duplicates_.push_back(other);
         by_id_.erase(other->id);
     }
+    if (eval->triggered_by == kConflictTrigger) {
+        conflicted_.emplace_back(now, eval->id);
+    }
     by_job_[key] = eval->id;
     by_id_[eval->id] = std::move(eval);
+}
+
+void BlockedEvals::tick(Instant now) {
+    while (!conflicted_.empty() && now - conflicted_.front().first >= kConflictRetryWait) {
+        const Uuid id = conflicted_.front().second;
+        conflicted_.pop_front();
+        if (by_id_.contains(id)) {
+            release(id);
+        }
+    }
+}
+
+Instant BlockedEvals::next_deadline() const {
+    return conflicted_.empty() ? Instant::max() : conflicted_.front().first + kConflictRetryWait;
 }
 
 void BlockedEvals::forget(const Uuid& eval_id) {

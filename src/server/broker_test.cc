@@ -109,7 +109,7 @@ TEST(BlockedEvals, OnlyClassesThatMayHelpWakeIt) {
     auto waits = std::make_shared<model::Evaluation>(*eval(1, "web"));
     waits->class_eligibility = {{"big", true}, {"small", false}};
     waits->snapshot_index = Index{10};
-    blocked.block(waits);
+    blocked.block(waits, Instant{});
     const Uuid node = Uuid::derived(Uuid{}, 7);
     blocked.capacity_changed("small", node, Index{11});
     EXPECT_TRUE(blocked.take_ready().empty());
@@ -117,11 +117,11 @@ TEST(BlockedEvals, OnlyClassesThatMayHelpWakeIt) {
     EXPECT_EQ(blocked.take_ready().size(), 1U);
     EXPECT_EQ(blocked.size(), 0U);
     // What happened after its snapshot is not missed, what came before does not count.
-    blocked.block(waits);
+    blocked.block(waits, Instant{});
     EXPECT_EQ(blocked.take_ready().size(), 1U);
     auto newer = std::make_shared<model::Evaluation>(*waits);
     newer->snapshot_index = Index{12};
-    blocked.block(newer);
+    blocked.block(newer, Instant{});
     EXPECT_TRUE(blocked.take_ready().empty());
     blocked.capacity_changed("never seen", node, Index{13});
     EXPECT_EQ(blocked.take_ready().size(), 1U);
@@ -129,8 +129,8 @@ TEST(BlockedEvals, OnlyClassesThatMayHelpWakeIt) {
 
 TEST(BlockedEvals, OneOfAJob) {
     BlockedEvals blocked;
-    blocked.block(eval(1, "web"));
-    blocked.block(eval(2, "web"));
+    blocked.block(eval(1, "web"), Instant{});
+    blocked.block(eval(2, "web"), Instant{});
     const auto duplicates = blocked.take_duplicates();
     ASSERT_EQ(duplicates.size(), 1U);
     EXPECT_EQ(duplicates[0]->create_index, Index{1});

@@ -117,7 +117,7 @@ struct Leader::Duties {
                 return;
             case model::EvalStatus::Blocked:
                 broker.forget(eval->id);
-                blocked.block(eval);
+                blocked.block(eval, now);
                 return;
             case model::EvalStatus::Complete:
                 // Everything is placed: what the job waited for before has no use any more.
@@ -265,7 +265,11 @@ struct Leader::Duties {
             return;
         }
         // Somebody else took the room: once more on what is there now.
+        // As long as each try places something, it is no use giving up.
         int& attempt = attempts[outcome.token];
+        if (outcome.progress) {
+            attempt = 0;
+        }
         if (attempt >= sched::max_attempts(eval->second->type)) {
             applier.submit(
                 outcome.token, sched::give_up(*eval->second, snapshot.index(), rng.fork())
@@ -352,6 +356,7 @@ struct Leader::Duties {
 
     void run(Instant now, WallTime wall) {
         broker.tick(now);
+        blocked.tick(now);
         on_missed(heartbeats.take_missed(now), wall);
         for (auto& command : deployments.tick(snapshot, now, wall, rng)) {
             propose(std::move(command));
@@ -421,6 +426,7 @@ struct Leader::Duties {
     Instant next_deadline() const {
         return std::min(
             {broker.next_deadline(),
+             blocked.next_deadline(),
              heartbeats.next_deadline(),
              deployments.next_deadline(),
              drainer.next_deadline(),

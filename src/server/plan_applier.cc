@@ -5,6 +5,7 @@
 #include "sched/update_kind.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -340,13 +341,16 @@ std::optional<state::commands::PlanResults> PlanApplier::take_command(
         if (nothing) {
             // Refused whole: there is nothing to commit, only to try again.
             outcome.result.refresh_index = snapshot.index();
-            outcomes_.push_back(std::move(outcome));
+            flight.refused.push_back(std::move(outcome));
             continue;
         }
+        outcome.progress = !accepted.placements.empty() || !accepted.stops.empty();
         command.plans.push_back(std::move(accepted));
         flight.outcomes.push_back(std::move(outcome));
     }
     if (command.plans.empty()) {
+        auto& waits = in_flight_.empty() ? outcomes_ : in_flight_.back().refused;
+        std::ranges::move(flight.refused, std::back_inserter(waits));
         return std::nullopt;
     }
     in_flight_.push_back(std::move(flight));
@@ -385,6 +389,12 @@ void PlanApplier::finished(Ticket ticket, const Result<Index>& result) {
         } else {
             outcome.failed = true;
             outcome.complete = false;
+        }
+        outcomes_.push_back(std::move(outcome));
+    }
+    for (PlanOutcome& outcome : at->refused) {
+        if (result) {
+            outcome.result.refresh_index = *result;
         }
         outcomes_.push_back(std::move(outcome));
     }

@@ -43,6 +43,8 @@ struct PlanOutcome {
     bool complete{false};
     /// The command was not committed; nothing or everything of it may come true later.
     bool failed{false};
+    /// Part of it was committed: the next try has less to do.
+    bool progress{false};
 };
 
 class PlanApplier {
@@ -87,6 +89,9 @@ private:
     struct InFlight {
         Ticket ticket;
         std::vector<PlanOutcome> outcomes;
+        /// Plans refused whole while this was on its way. They are told when it has ended: before
+        /// that, a worker would decide from the very state that was wrong.
+        std::vector<PlanOutcome> refused;
         Reservation reservation;
         /// By which the applied command is known again.
         std::set<Uuid> marks;

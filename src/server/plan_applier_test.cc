@@ -65,6 +65,30 @@ TEST(PlanApplier, TwoPlansForOneRoomInOneCommand) {
     EXPECT_EQ(applier.in_flight(), 0U);
 }
 
+TEST(PlanApplier, ARefusalIsToldWhenWhatRefusedItIsInTheState) {
+    Contended c(8080);
+    PlanApplier applier({});
+    const state::Snapshot before = c.world.snapshot();
+    applier.submit(1, c.first);
+    const auto flying = applier.take_command(before, Ticket{1});
+    ASSERT_TRUE(flying);
+    applier.submit(2, c.second);
+    const auto effects = c.world.apply(*flying);
+    // The second wants the same port: there is nothing of it to commit, but as long as the state
+    // does not hold the first, another try would end the same.
+    ASSERT_FALSE(applier.take_command(before, Ticket{2}));
+    EXPECT_TRUE(applier.take_outcomes().empty());
+    applier.applied(effects);
+    applier.finished(Ticket{1}, effects.index);
+    const auto outcomes = applier.take_outcomes();
+    ASSERT_EQ(outcomes.size(), 2U);
+    EXPECT_TRUE(outcomes[0].complete);
+    EXPECT_EQ(outcomes[1].token, 2U);
+    EXPECT_FALSE(outcomes[1].complete);
+    EXPECT_FALSE(outcomes[1].progress);
+    EXPECT_EQ(outcomes[1].result.refresh_index, effects.index);
+}
+
 TEST(PlanApplier, WhatIsOnItsWayCountsUntilItIsInTheState) {
     Contended c;
     PlanApplier applier({});
