@@ -2,7 +2,9 @@
 
 #include "api/access.h"
 #include "api/task_messages.h"
+#include "expr/filter_fields.h"
 #include "model/allocation.h"
+#include "wire/partial.h"
 
 namespace nl::api {
 
@@ -68,12 +70,13 @@ Result<Look> list_jobs(
     const ReadOptions& options,
     bool with_meta
 ) {
+    const std::vector<std::string> fields = expr::filter_fields(options.filter);
     return list_page(
         jobs,
         options,
         TokenKind::Text,
         [](const model::Job* job) { return SortToken{0, job->namespace_ + "." + job->id}; },
-        [](const model::Job* job) { return wire::to_value(*job); },
+        [&](const model::Job* job) { return wire::to_partial_value(*job, fields); },
         [&](std::string& out, const model::Job* job) {
             const auto* summary = context.state.job_summary(job->namespace_, job->id);
             wire::append_json(out, job_stub(*job, summary, with_meta));
@@ -117,12 +120,13 @@ Result<Look> list_nodes(
     std::vector<const model::Node*> nodes, const ReadOptions& options, NodeStubOptions stubs
 ) {
     sort_by(nodes, false, [](const model::Node* node) { return node->id; });
+    const std::vector<std::string> fields = expr::filter_fields(options.filter);
     return list_page(
         nodes,
         options,
         TokenKind::Text,
         [](const model::Node* node) { return SortToken{0, node->id.str()}; },
-        [](const model::Node* node) { return wire::to_value(*node); },
+        [&](const model::Node* node) { return wire::to_partial_value(*node, fields); },
         [&](std::string& out, const model::Node* node) {
             wire::append_json(out, node_stub(*node, stubs));
         }
@@ -143,6 +147,7 @@ Result<Look> list_allocs(
     sort_by(allocs, options.reverse, [by_id](const state::AllocView& alloc) {
         return std::pair(by_id ? Index(0) : alloc.create_index(), alloc.id());
     });
+    const std::vector<std::string> fields = expr::filter_fields(options.filter);
     return list_page(
         allocs,
         options,
@@ -150,7 +155,9 @@ Result<Look> list_allocs(
         [by_id](const state::AllocView& alloc) {
             return SortToken{by_id ? 0 : alloc.create_index().value, alloc.id().str()};
         },
-        [](const state::AllocView& alloc) { return wire::to_value(alloc.expand()); },
+        [&](const state::AllocView& alloc) {
+            return wire::to_partial_value(alloc.expand(), fields);
+        },
         [&](std::string& out, const state::AllocView& alloc) {
             model::AllocListStub stub = alloc.stub();
             if (!stubs.resources) {

@@ -1,5 +1,6 @@
 #include "expr/filter.h"
 
+#include "expr/filter_fields.h"
 #include "expr/filter_regex_adapter.h"
 
 #include <algorithm>
@@ -547,6 +548,22 @@ bool evaluate(const FilterNode& node, const Value& object, Bindings& bindings) {
 
 }  // namespace
 
+namespace {
+
+void collect_fields(const FilterNode& node, std::vector<std::string>& out) {
+    if (!node.selector.empty() &&
+        std::find(out.begin(), out.end(), node.selector.front()) == out.end()) {
+        out.push_back(node.selector.front());
+    }
+    for (const auto* side : {&node.left, &node.right}) {
+        if (*side) {
+            collect_fields(**side, out);
+        }
+    }
+}
+
+}  // namespace
+
 Result<Filter> Filter::parse(std::string_view text) {
     Filter out;
     if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
@@ -559,6 +576,16 @@ Result<Filter> Filter::parse(std::string_view text) {
     }
     NL_TRY(Node root, Parser(text).parse());
     out.root_ = std::shared_ptr<const FilterNode>(std::move(root));
+    return out;
+}
+
+std::vector<std::string> filter_fields(std::string_view expression) {
+    std::vector<std::string> out;
+    if (expression.size() <= kMaxFilterBytes) {
+        if (const auto root = Parser(expression).parse()) {
+            collect_fields(**root, out);
+        }
+    }
     return out;
 }
 

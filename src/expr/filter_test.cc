@@ -1,4 +1,5 @@
 #include "expr/filter.h"
+#include "expr/filter_fields.h"
 
 #include <gtest/gtest.h>
 
@@ -74,6 +75,16 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"any Nothing as g { g == 1 }", false}
     )
 );
+
+TEST(Filter, NamesTheFieldsItLooksAt) {
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(filter_fields(""), Names{});
+    EXPECT_EQ(filter_fields("Type ="), Names{});
+    EXPECT_EQ(filter_fields("Type == batch and (Meta.n != 1 or not Type is empty)"), (Names{"Type", "Meta"}));
+    EXPECT_EQ(filter_fields("\"/Meta/n\" == 7"), Names{"Meta"});
+    // The bound name stands among them and does no harm: no object has it.
+    EXPECT_EQ(filter_fields("any TaskGroups as g { g.Count > 2 }"), (Names{"TaskGroups", "g"}));
+}
 
 TEST(Filter, RefusesWhatIsNoExpression) {
     for (const auto* text :

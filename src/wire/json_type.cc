@@ -1,9 +1,13 @@
 #include "wire/json_type.h"
 
 #include "wire/names.h"
+#include "wire/partial.h"
 #include "wire/value_json.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace nl::wire {
 namespace {
@@ -53,7 +57,41 @@ const Value* find_member(const Value::Map& map, std::string_view name) {
     return found;
 }
 
+/// Set by OnlyFields for the next struct that is written.
+thread_local const std::span<const std::string>* only_fields = nullptr;
+
+/// A number in the model that is a boolean in JSON.
+class NumberAsBool final : public JsonType {
+public:
+    void append(std::string& out, const void* object, bool, const JsonField*) const override {
+        out += is_default(object) ? "false" : "true";
+    }
+    Result<void> read(const Value& value, void* object, std::string_view where) const override {
+        if (value.as_bool() == nullptr) {
+            return json_mismatch(value, where, "bool");
+        }
+        *static_cast<std::int64_t*>(object) = *value.as_bool() ? 1 : 0;
+        return {};
+    }
+    bool is_default(const void* object) const override {
+        return *static_cast<const std::int64_t*>(object) == 0;
+    }
+};
+
+const JsonType& number_as_bool_type() {
+    static const NumberAsBool kType;
+    return kType;
+}
+
 }  // namespace
+
+OnlyFields::OnlyFields(std::span<const std::string> fields) : fields_(fields) {
+    only_fields = &fields_;
+}
+
+OnlyFields::~OnlyFields() {
+    only_fields = nullptr;
+}
 
 std::unexpected<Error> json_mismatch(
     const Value& value, std::string_view where, std::string_view wanted
@@ -77,7 +115,7 @@ JsonStruct::JsonStruct(std::string_view noun, bool written, const std::vector<Se
         field.key += ':';
         field.where = fmt::format("{}.{}", noun, field.name);
         field.offset = seed.offset;
-        field.type = &seed.type();
+        field.type = number_as_bool(noun, seed.name) ? &number_as_bool_type() : &seed.type();
         field.omit_empty = omits_empty(noun, seed.name);
         field.addition = is_addition(noun, seed.name);
         field.only_as_written = only_as_written(noun, seed.name);
@@ -91,10 +129,15 @@ void JsonStruct::append(
     std::string& out, const void* object, bool written, const JsonField* /*how*/
 ) const {
     const bool all = written || written_;
+    // Of the outermost struct alone.
+    const auto* fields = std::exchange(only_fields, nullptr);
     bool first = true;
     out += '{';
     for (const JsonField& field : fields_) {
         if (field.only_as_written && !all) {
+            continue;
+        }
+        if (fields != nullptr && std::ranges::find(*fields, field.name) == fields->end()) {
             continue;
         }
         const void* member = static_cast<const char*>(object) + field.offset;

@@ -128,6 +128,10 @@ constexpr std::array<Field, 10> kDurationText{{
     {"ServerHealth", "last_contact"},
 }};
 
+constexpr std::array<Field, 1> kNumberAsBool{{
+    {"TopologyCore", "grade"},
+}};
+
 constexpr std::array<Field, 9> kEmptyNotNull{{
     {"RaftConfigurationResponse", "servers"},
     {"ServerMembersResponse", "members"},
@@ -192,6 +196,9 @@ bool only_as_written(std::string_view type, std::string_view field) {
 }
 bool duration_as_text(std::string_view type, std::string_view field) {
     return contains(kDurationText, type, field);
+}
+bool number_as_bool(std::string_view type, std::string_view field) {
+    return contains(kNumberAsBool, type, field);
 }
 bool empty_not_null(std::string_view type, std::string_view field) {
     return contains(kEmptyNotNull, type, field);

@@ -25,6 +25,9 @@ bool only_as_written(std::string_view type, std::string_view field);
 /// Durations that are written as Go duration text instead of integer nanoseconds.
 bool duration_as_text(std::string_view type, std::string_view field);
 
+/// Numbers of 64 bits that are written as true (not 0) or false.
+bool number_as_bool(std::string_view type, std::string_view field);
+
 /// Lists and maps that are written as [] or {} when empty; all others are null, as a nil Go slice.
 bool empty_not_null(std::string_view type, std::string_view field);
 

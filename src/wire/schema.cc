@@ -72,8 +72,9 @@ void add_noun(Schemas& all) {
         }
         append_json_string(properties, json_name(T::kNlTypeName, info.name));
         properties += ':';
-        properties +=
-            schema_of<Member>(all, duration_as_text(T::kNlTypeName, info.name));
+        properties += number_as_bool(T::kNlTypeName, info.name)
+                          ? schema_of<bool>(all, false)
+                          : schema_of<Member>(all, duration_as_text(T::kNlTypeName, info.name));
     });
     all[name] = "{\"type\":\"object\",\"properties\":{" + properties + "}}";
 }

@@ -4,6 +4,7 @@
 #include "model/node.h"
 #include "wire/json.h"
 #include "wire/names.h"
+#include "wire/partial.h"
 #include "wire/value_json.h"
 
 #include <gtest/gtest.h>
@@ -22,6 +23,31 @@ TEST(Names, FollowNomad) {
     EXPECT_EQ(json_name("AllocNetworkStatus", "address_ipv6"), "AddressIPv6");
     EXPECT_EQ(json_name("Resources", "cpu"), "CPU");
     EXPECT_EQ(json_name("NodeResources", "cpu"), "Cpu");
+}
+
+TEST(Json, AGradeIsABooleanThere) {
+    model::TopologyCore core;
+    core.grade = 1;
+    const std::string text = to_json(core);
+    EXPECT_NE(text.find("\"Grade\":true"), std::string::npos) << text;
+    EXPECT_EQ(from_json<model::TopologyCore>(text)->grade, 1);
+    core.grade = 0;
+    EXPECT_NE(to_json(core).find("\"Grade\":false"), std::string::npos);
+    EXPECT_FALSE(from_json<model::TopologyCore>(R"({"Grade":1})").has_value());
+}
+
+TEST(Json, APartHasOnlyTheFieldsThatAreNamed) {
+    model::Node node;
+    node.name = "n1";
+    node.drivers["exec"].healthy = true;
+    const std::vector<std::string> names{"Name", "Drivers", "Nothing"};
+    const Value part = to_partial_value(node, names);
+    ASSERT_EQ(part.as_map()->size(), 2U);
+    // What a field holds is whole.
+    EXPECT_TRUE(part.as_map()->at("Drivers").as_map()->at("exec").as_map()->contains("HealthDescription"));
+    // And the next object is whole again.
+    EXPECT_EQ(to_value(node).as_map()->at("Name"), Value("n1"));
+    EXPECT_GT(to_value(node).as_map()->size(), 20U);
 }
 
 TEST(Json, UnsetScalarsAreNullAsWrittenAndZeroAsScheduled) {
