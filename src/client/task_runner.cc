@@ -638,7 +638,8 @@ Result<void> TaskRunner::restart(RunnerContext& c, std::string reason, RestartKi
 }
 
 Result<void> TaskRunner::signal(RunnerContext& c, int number) {
-    if (!running()) {
+    // One that is being restarted takes no signal any more: it is on its way out.
+    if (!running() || restart_wanted_) {
         return fail(ErrorCode::FailedPrecondition, "Task not running");
     }
     add_event(c, events::signaling(signal_name(number), "User sent signal"));

@@ -434,7 +434,7 @@ void canonicalize(JobSpec& job) {
     }
     if (job.update) {
         defaults(*job.update);
-    } else if (job.type == "service") {
+    } else if (job.type == "service" || job.type == "system") {
         defaults(job.update.ensure());
     }
     if (job.multiregion) {

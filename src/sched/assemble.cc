@@ -168,10 +168,8 @@ void Assembly::use_deployment(const Changes& changes, const model::Deployment* c
 }
 
 void Assembly::annotate(const Changes& changes) {
-    if (!in_.eval.annotate_plan) {
-        return;
-    }
-    model::PlanAnnotations& annotations = plan_.annotations.ensure();
+    model::PlanAnnotations& annotations = eval_.plan_annotations.ensure();
+    annotations = {};
     for (const auto& [name, group] : changes.groups) {
         model::DesiredUpdates& counts = annotations.desired_tg_updates[name];
         counts = group.counts;
@@ -183,7 +181,9 @@ void Assembly::annotate(const Changes& changes) {
             annotations.preempted_allocs.push_back(alloc->stub());
         }
     }
-    eval_.plan_annotations = annotations;
+    if (in_.eval.annotate_plan) {
+        plan_.annotations = annotations;
+    }
 }
 
 void Assembly::block(const Placer& placer) {
