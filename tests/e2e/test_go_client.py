@@ -53,11 +53,7 @@ def results(program):
         yield run(program, agent)
 
 
-# What another part of the program still owes; a name leaves this set when its section passes.
-OWED = {"exec"}  # failed twice with "cannot enter the control group: No such file or directory", then passed; the cause is not known
-
-
-@pytest.mark.parametrize("section", [pytest.param(s, marks=pytest.mark.xfail(reason="known, being looked into")) if s in OWED else s for s in SECTIONS])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_section(results, section):
     found, errors = results
     assert section in found, errors

@@ -55,6 +55,14 @@ TaskInfo info_of(const Task& task) {
     return info;
 }
 
+std::string failure_text(const Task& task, const SpawnFailure& failure) {
+    // A program beside a task has no group of its own: it enters the task's, which goes with it.
+    if (task.cgroups.empty() && failure.step == kSpawnCgroupStep && failure.error == ENOENT) {
+        return "the task is not running any more";
+    }
+    return std::string("cannot ") + kSpawnSteps[failure.step] + ": " + std::strerror(failure.error);
+}
+
 /// One end of a redirected stream. Opened without blocking, so that a pipe nobody holds costs the
 /// task and not the supervisor; the task itself gets it blocking.
 int open_end(const std::string& path, int mode, const SpawnSpec& spec) {
@@ -513,12 +521,7 @@ void Server::on_spawn(std::uint64_t connection, std::uint64_t request, const Spa
         task->err.finish();
         send_hold(guardian_socket_, {0, task->serial}, nullptr, 0);
         remove_cgroups(task->cgroups);
-        fail(
-            connection,
-            request,
-            failure.error,
-            std::string("cannot ") + kSpawnSteps[failure.step] + ": " + std::strerror(failure.error)
-        );
+        fail(connection, request, failure.error, failure_text(*task, failure));
         return;
     }
     task->pid = child.pid;
@@ -653,13 +656,7 @@ void Server::gate_spoke(Task& task) {
     const bool failed = n == static_cast<ssize_t>(sizeof failure);
     for (const auto& [connection, request] : std::exchange(task.spawn_waiters, {})) {
         if (failed) {
-            fail(
-                connection,
-                request,
-                failure.error,
-                std::string("cannot ") + kSpawnSteps[failure.step] + ": " +
-                    std::strerror(failure.error)
-            );
+            fail(connection, request, failure.error, failure_text(task, failure));
         } else {
             FieldWriter w;
             info_of(task).write(w);

@@ -50,6 +50,7 @@ enum Step {
     kTerminal,
     kNetwork
 };
+static_assert(kCgroup == kSpawnCgroupStep);
 constexpr int kGateFd = 3;
 
 bool write_text(const char* path, const char* text) {

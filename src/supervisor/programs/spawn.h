@@ -29,6 +29,7 @@ struct SpawnFailure {
     int step{};
 };
 extern const char* const kSpawnSteps[];
+inline constexpr int kSpawnCgroupStep = 2;
 
 struct SpawnWith {
     /// They become 1 and 2.

@@ -268,6 +268,11 @@ func allocations() {
 	stop, err := client.Allocations().Stop(alloc, nil)
 	must(err)
 	check(stop.EvalID != "", "stop gave no evaluation")
+	// Until the scheduler has looked, the stopped one still counts as one of two.
+	waitFor("the stop", func(q *api.QueryOptions) (bool, *api.QueryMeta, error) {
+		again, meta, err := client.Allocations().Info(alloc.ID, q)
+		return err == nil && again.DesiredStatus == api.AllocDesiredStatusStop, meta, err
+	})
 	running("goweb", 2)
 }
 
