@@ -1,6 +1,8 @@
 #include "agent/client_host.h"
 
+#include "agent/agent_calls.h"
 #include "agent/agent_main.h"
+#include "agent/client_metrics.h"
 #include "client/node.h"
 #include "drivers/artifacts/fetcher.h"
 #include "drivers/blob_store.h"
@@ -213,6 +215,7 @@ private:
     std::unique_ptr<drivers::CheckProber> checks_;
     std::unique_ptr<drivers::Registry> drivers_;
     std::unique_ptr<drivers::Reads> reads_;
+    std::unique_ptr<AgentCalls> agent_calls_;
     std::unique_ptr<client::Node> node_;
     std::unique_ptr<io::NodeClient> session_;
     Instant armed_{Instant::max()};
@@ -230,10 +233,9 @@ private:
     std::vector<std::string> healthy_;
     /// Tasks whose logs are complete, for followers; only of allocations that are not removed.
     std::map<Uuid, std::map<std::string, bool>> dead_tasks_;
-    std::map<std::string, std::int64_t> alloc_counts_;
+    ClientLoad load_;
     mutable drivers::HostStatsReader host_stats_;
-    mutable std::map<std::string, double> cpu_ticks_;
-    mutable std::uint64_t cpu_reads_{0};
+    mutable CpuTicks ticks_;
     /// What runs, as the drivers told, and under which driver.
     std::map<Uuid, std::map<client::TaskId, std::string>> running_;
 };
@@ -380,14 +382,23 @@ Result<void> ClientHostImpl::open() {
     }
     drivers_->network().keep_only(std::move(known));
 
+    const auto on_item = [this](std::uint64_t call, Bytes item) {
+        server::NodeToServer frame;
+        frame.call_data = server::CallData{.call = call, .data = std::move(item)};
+        send(frame);
+    };
+    agent_calls_ = std::make_unique<AgentCalls>(
+        loop_,
+        AgentCalls::Options{
+            .data_dir = options_.data_dir,
+            .on_item = on_item,
+            .on_end =
+                [this](std::uint64_t call, const Result<void>& result) { end_call(call, result); }
+        }
+    );
     reads_ = std::make_unique<drivers::Reads>(drivers::Reads::Options{
         .alloc_root = alloc_dir_,
-        .on_item =
-            [this](std::uint64_t call, Bytes item) {
-                server::NodeToServer frame;
-                frame.call_data = server::CallData{.call = call, .data = std::move(item)};
-                send(frame);
-            },
+        .on_item = on_item,
         .on_end = [this](std::uint64_t call, Result<void> result) { end_call(call, result); },
         .task_is_dead =
             [this](const Uuid& alloc, const std::string& task) {
@@ -544,6 +555,7 @@ Result<void> ClientHostImpl::start() {
                 error.message
             );
             reads_->cancel_all();
+            loop_.must_post([this] { agent_calls_->cancel_all(); });
         }
         feed(client::SessionDown{error.message});
         if (was_up && options_.on_session_change) {
@@ -571,6 +583,7 @@ void ClientHostImpl::stop() {
         reads_->cancel_all();
     }
     loop_.stop();
+    agent_calls_.reset();
     scripts_.clear();
     checks_.reset();
     reads_.reset();
@@ -592,6 +605,7 @@ void ClientHostImpl::handle(client::Event event) {
             if (found->info.healthy) {
                 healthy_.push_back(found->driver);
             }
+            load_ = client_load(node_->node(), node_->allocs());
         }
     }
     if (const auto* driver = std::get_if<client::DriverEvent>(&event)) {
@@ -662,7 +676,7 @@ void ClientHostImpl::carry_out(client::Effects effects) {
         }
     }
     for (const client::ReadCall& read : effects.reads) {
-        if (!serve_volume(read)) {
+        if (!serve_volume(read) && !agent_calls_->serve(read.call, read.request)) {
             reads_->open(read.call, read.request);
         }
     }
@@ -681,9 +695,11 @@ void ClientHostImpl::carry_out(client::Effects effects) {
     }
     for (const server::CallCancel& cancel : effects.cancelled) {
         reads_->cancel(cancel.call);
+        agent_calls_->cancel(cancel.call);
     }
     for (const server::Credit& credit : effects.credits) {
         reads_->credit(credit.call, credit.bytes);
+        agent_calls_->credit(credit.call, credit.bytes);
     }
     for (server::CallInput& input : effects.inputs) {
         reads_->input(input.call, std::move(input.data));
@@ -805,13 +821,13 @@ void ClientHostImpl::remember_states(const server::StatusBatch& batch) {
     }
     // What the node holds no more is forgotten.
     std::map<Uuid, std::map<std::string, bool>> kept;
-    alloc_counts_.clear();
-    for (const client::AllocSummary& alloc : node_->allocs()) {
+    const std::vector<client::AllocSummary> allocs = node_->allocs();
+    for (const client::AllocSummary& alloc : allocs) {
         if (auto found = dead_tasks_.extract(alloc.id); !found.empty()) {
             kept.insert(std::move(found));
         }
-        ++alloc_counts_[std::string(model::to_string(alloc.client_status))];
     }
+    load_ = client_load(node_->node(), allocs);
     dead_tasks_ = std::move(kept);
 }
 
@@ -901,62 +917,17 @@ Result<std::unique_ptr<client::ExecProcess>> ClientHostImpl::exec(
 
 void ClientHostImpl::add_metrics(api::Metrics& metrics) const {
     const std::lock_guard lock(mutex_);
-    StringMap labels{
+    const StringMap labels{
         {"host", options_.name},
         {"node_id", identity_.id.str()},
         {"datacenter", options_.datacenter},
         {"node_class", options_.config.node_class.value_or("none")},
         {"node_pool", options_.config.node_pool.value_or("default")},
         {"node_status", session_server_.empty() ? "initializing" : "ready"},
-        {"node_scheduling_eligibility", "eligible"}
+        {"node_scheduling_eligibility", load_.eligibility}
     };
-    const auto gauge = [&](std::string name, double value, const StringMap& given) {
-        metrics.gauges.push_back(
-            {.name = "nomad.client." + std::move(name), .labels = given, .value = value}
-        );
-    };
-    for (const char* status : {"pending", "running", "complete", "failed"}) {
-        const auto found = alloc_counts_.find(status);
-        gauge(
-            std::string("allocations.") + status,
-            found == alloc_counts_.end() ? 0.0 : static_cast<double>(found->second),
-            labels
-        );
-    }
     const model::HostStats host = host_stats_.read(alloc_dir_, io::wall_now());
-    gauge("uptime", static_cast<double>(host.uptime), labels);
-    if (host.memory) {
-        gauge("host.memory.total", static_cast<double>(host.memory->total), labels);
-        gauge("host.memory.available", static_cast<double>(host.memory->available), labels);
-        gauge("host.memory.used", static_cast<double>(host.memory->used), labels);
-        gauge("host.memory.free", static_cast<double>(host.memory->free), labels);
-    }
-    for (const model::CPUStats& cpu : host.cpu) {
-        StringMap given = labels;
-        given["cpu"] = cpu.cpu;
-        gauge("host.cpu.total_percent", cpu.total_percent, given);
-        gauge("host.cpu.total", cpu.total_percent, given);
-        gauge("host.cpu.user", cpu.user, given);
-        gauge("host.cpu.system", cpu.system, given);
-        gauge("host.cpu.idle", cpu.idle, given);
-        gauge("host.cpu.total_ticks", cpu.total_ticks, given);
-        cpu_ticks_[cpu.cpu] += cpu.total_ticks;
-        metrics.counters.push_back(
-            {.name = "nomad.client.host.cpu.total_ticks_count",
-             .labels = given,
-             .count = ++cpu_reads_,
-             .sum = cpu_ticks_[cpu.cpu]}
-        );
-    }
-    for (const model::DiskStats& disk : host.disk_stats) {
-        StringMap given = labels;
-        given["disk"] = disk.device;
-        gauge("host.disk.size", static_cast<double>(disk.size), given);
-        gauge("host.disk.used", static_cast<double>(disk.used), given);
-        gauge("host.disk.available", static_cast<double>(disk.available), given);
-        gauge("host.disk.used_percent", disk.used_percent, given);
-        gauge("host.disk.inodes_percent", disk.inodes_used_percent, given);
-    }
+    add_client_metrics(metrics, labels, load_, host, ticks_);
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ std::string metrics_json(const Metrics& metrics, WallTime now) {
             labels_json(gauge->labels)
         );
     }
-    out += "],\"Points\":[],\"Counters\":[";
+    out += "],\"Points\":[],\"PrecisionGauges\":[],\"Counters\":[";
     const double interval = std::max(1e-9, metrics.interval.seconds());
     for (const Counter* c : by_name(metrics.counters)) {
         separate();

@@ -801,9 +801,28 @@ void Node::handle(const ReadEnded& event, Effects& out) {
 std::vector<AllocSummary> Node::allocs() const {
     std::vector<AllocSummary> out;
     for (const auto& [id, r] : runners_) {
-        out.push_back(
-            {id, r->alloc().job_id, r->status().client_status, r->stopping(), r->terminal()}
-        );
+        const server::AllocStatus status = r->status();
+        AllocSummary one{
+            .id = id,
+            .job_id = r->alloc().job_id,
+            .client_status = status.client_status,
+            .stopping = r->stopping(),
+            .terminal = r->terminal()
+        };
+        for (const auto& [name, state] : status.task_states) {
+            ++one.tasks[state.state];
+        }
+        if (const auto& given = r->alloc().allocated_resources) {
+            for (const auto& [name, task] : given->tasks) {
+                one.cpu += task.cpu ? task.cpu->cpu_shares : 0;
+                if (task.memory) {
+                    one.memory_mb += task.memory->memory_mb;
+                    one.memory_max_mb += std::max(task.memory->memory_mb, task.memory->memory_max_mb);
+                }
+            }
+            one.disk_mb = given->shared ? given->shared->disk_mb : 0;
+        }
+        out.push_back(std::move(one));
     }
     return out;
 }

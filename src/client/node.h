@@ -73,6 +73,12 @@ struct AllocSummary {
     model::AllocClientStatus client_status{};
     bool stopping{};
     bool terminal{};
+    std::int64_t cpu{};
+    std::int64_t memory_mb{};
+    std::int64_t memory_max_mb{};
+    std::int64_t disk_mb{};
+    /// Tasks by their state.
+    std::map<std::string, std::int64_t> tasks;
 };
 
 class Node {

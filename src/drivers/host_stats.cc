@@ -1,13 +1,21 @@
 #include "drivers/host_stats.h"
 
+#include "drivers/fingerprint/cpu.h"
+
 #include <sys/statvfs.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 namespace nl::drivers {
 namespace {
+
+/// Disks that one answer tells of.
+constexpr std::size_t kDisksMax = 64;
 
 std::string slurp(const std::string& path) {
     std::ifstream in(path);
@@ -16,7 +24,53 @@ std::string slurp(const std::string& path) {
     return out.str();
 }
 
+/// What the file system at `mountpoint` holds; nothing where it does not say.
+std::optional<model::DiskStats> disk_stats(std::string device, const std::string& mountpoint) {
+    struct statvfs disk{};
+    if (statvfs(mountpoint.c_str(), &disk) != 0 || disk.f_blocks == 0) {
+        return {};
+    }
+    model::DiskStats stats;
+    stats.device = std::move(device);
+    stats.mountpoint = mountpoint;
+    const auto block = static_cast<std::int64_t>(disk.f_frsize);
+    stats.size = static_cast<std::int64_t>(disk.f_blocks) * block;
+    stats.available = static_cast<std::int64_t>(disk.f_bavail) * block;
+    stats.used = stats.size - static_cast<std::int64_t>(disk.f_bfree) * block;
+    // Of what those who are not root may use.
+    const std::int64_t usable = stats.used + stats.available;
+    stats.used_percent =
+        usable > 0 ? static_cast<double>(stats.used) / static_cast<double>(usable) * 100 : 0;
+    if (disk.f_files > 0) {
+        stats.inodes_used_percent = static_cast<double>(disk.f_files - disk.f_ffree) /
+                                    static_cast<double>(disk.f_files) * 100;
+    }
+    return stats;
+}
+
+/// The file systems on block devices, each device once for each place it is mounted at.
+std::vector<model::DiskStats> mounted_disks() {
+    std::vector<model::DiskStats> out;
+    std::istringstream mounts(slurp("/proc/self/mounts"));
+    std::string line;
+    while (std::getline(mounts, line) && out.size() < kDisksMax) {
+        std::istringstream in(line);
+        std::string device;
+        std::string mountpoint;
+        in >> device >> mountpoint;
+        if (!device.starts_with("/dev/")) {
+            continue;
+        }
+        if (auto stats = disk_stats(device, mountpoint)) {
+            out.push_back(std::move(*stats));
+        }
+    }
+    return out;
+}
+
 }  // namespace
+
+HostStatsReader::HostStatsReader() : mhz_(read_cpu("").mhz) {}
 
 model::HostStats HostStatsReader::read(const std::string& alloc_dir, WallTime now) {
     model::HostStats out;
@@ -70,28 +124,17 @@ model::HostStats HostStatsReader::read(const std::string& alloc_dir, WallTime no
             cpu.system = (fresh.system - before.system) / span * 100;
             cpu.idle = (fresh.idle - before.idle) / span * 100;
             cpu.total_percent = cpu.user + cpu.system;
+            cpu.total_ticks = cpu.total_percent / 100 * static_cast<double>(mhz_);
         }
+        out.cpu_ticks_consumed += cpu.total_ticks;
         out.cpu.push_back(std::move(cpu));
     }
 
-    struct statvfs disk{};
-    if (statvfs(alloc_dir.c_str(), &disk) == 0) {
-        model::DiskStats stats;
-        stats.mountpoint = alloc_dir;
-        const auto block = static_cast<std::int64_t>(disk.f_frsize);
-        stats.size = static_cast<std::int64_t>(disk.f_blocks) * block;
-        stats.available = static_cast<std::int64_t>(disk.f_bavail) * block;
-        stats.used = stats.size - static_cast<std::int64_t>(disk.f_bfree) * block;
-        stats.used_percent =
-            stats.size > 0 ? static_cast<double>(stats.used) / static_cast<double>(stats.size) * 100
-                           : 0;
-        stats.inodes_used_percent = disk.f_files > 0
-                                        ? static_cast<double>(disk.f_files - disk.f_ffree) /
-                                              static_cast<double>(disk.f_files) * 100
-                                        : 0;
-        out.alloc_dir_stats = stats;
-        out.disk_stats.push_back(std::move(stats));
+    if (auto folder = disk_stats("", alloc_dir)) {
+        folder->mountpoint.clear();
+        out.alloc_dir_stats = std::move(*folder);
     }
+    out.disk_stats = mounted_disks();
     out.uptime = static_cast<std::int64_t>(std::strtod(slurp("/proc/uptime").c_str(), nullptr));
     return out;
 }
