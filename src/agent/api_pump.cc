@@ -1,11 +1,12 @@
 #include "agent/api_pump.h"
 
+#include "api/elsewhere.h"
 #include "api/routes.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 
 #include <algorithm>
-#include <deque>
+#include <list>
 
 namespace nl::agent {
 namespace {
@@ -158,7 +159,8 @@ public:
         });
     }
 
-    void start_forward(api::Request request) {
+    /// To the leader, or to the server at `address`.
+    void start_forward(api::Request request, std::string address = {}) {
         sink_->on_close([weak = weak_from_this(), &loop = loop_] {
             loop.must_post([weak] {
                 if (const auto self = weak.lock()) {
@@ -166,8 +168,9 @@ public:
                 }
             });
         });
-        post([r = std::move(request)](Exchange& self) mutable {
+        post([r = std::move(request), to = std::move(address)](Exchange& self) mutable {
             self.request_ = std::move(r);
+            self.other_address_ = std::move(to);
             self.hold_until_ = io::now() + kLeaderHold;
             self.forward();
         });
@@ -517,7 +520,9 @@ private:
 
     void forward() {
         keep_ = shared_from_this();
-        const LeaderAddress leader = backend_.leader();
+        const LeaderAddress leader = other_address_.empty()
+                                         ? backend_.leader()
+                                         : LeaderAddress{.address = other_address_, .self = false};
         if (leader.self) {
             linearizable_ = request_.method == "GET";
             run(api::handle(request_, backend_.context()));
@@ -710,9 +715,12 @@ private:
     std::unique_ptr<api::SessionMachine> session_;
     std::optional<api::SessionClose> session_close_;
     /// For the client and not taken yet: a session's messages, or pieces of a forwarded answer.
-    std::deque<Bytes> messages_;
+    /// A list: an empty one holds no memory, and there are many exchanges that only wait.
+    std::list<Bytes> messages_;
 
     api::Request request_;
+    /// The server that must answer, if it is a certain one.
+    std::string other_address_;
     Instant hold_until_;
     bool answered_{false};
     std::string forward_key_;
@@ -793,6 +801,15 @@ void ApiPump::serve(api::Request request, std::shared_ptr<AnswerSink> sink) {
     }
     const api::Found found = api::find_route(request.method, request.path);
     const bool local = found.route == nullptr || found.route->where == api::Where::Local;
+    if (local && found.route != nullptr) {
+        const api::OtherAgent other =
+            api::other_agent(request, *found.route, backend_.context());
+        if (other.leader || !other.address.empty()) {
+            std::make_shared<Exchange>(*this, pick(), std::move(sink))
+                ->start_forward(std::move(request), other.address);
+            return;
+        }
+    }
     const bool here =
         local || (backend_.is_server() &&
                   (backend_.leader().self ||
@@ -815,7 +832,23 @@ void ApiPump::serve(api::Request request, std::shared_ptr<AnswerSink> sink) {
 void ApiPump::serve_forwarded(
     api::Request request, std::shared_ptr<AnswerSink> sink, const std::function<void()>& not_leader
 ) {
-    if (!running_ || !backend_.leader().self) {
+    const bool leads = backend_.leader().self;
+    // What is asked of this server by its name needs no leader.
+    const api::Found found = api::find_route(request.method, request.path);
+    if (found.route != nullptr && found.route->where == api::Where::Local) {
+        const api::OtherAgent other =
+            api::other_agent(request, *found.route, backend_.context());
+        if (running_ && leads && !other.address.empty()) {
+            std::make_shared<Exchange>(*this, pick(), std::move(sink))
+                ->start_forward(std::move(request), other.address);
+            return;
+        }
+        if (running_ && (leads || (!other.leader && other.address.empty()))) {
+            begin(std::move(request), std::move(sink), false);
+            return;
+        }
+    }
+    if (!running_ || !leads) {
         not_leader();
         return;
     }

@@ -2,12 +2,15 @@
 // through one is refused, saying so. Source: Nomad HTTP API, 10.
 #include "api/acl.h"
 #include "api/body.h"
-#include "api/listing.h"
+#include "api/named.h"
 #include "api/reading.h"
 #include "api/status.h"
 #include "api/writing.h"
 #include "state/commands/records.h"
 #include "wire/json.h"
+
+#include <array>
+#include <span>
 
 namespace nl::api {
 namespace {
@@ -57,55 +60,41 @@ void keep_secrets(model::ACLAuthMethod& method, const model::ACLAuthMethod* old)
     }
 }
 
+model::ACLAuthMethodStub method_stub(const model::ACLAuthMethod& row) {
+    model::ACLAuthMethodStub stub;
+    stub.name = row.name;
+    stub.type = row.type;
+    stub.default_ = row.default_;
+    stub.hash = row.hash;
+    stub.create_index = row.create_index;
+    stub.modify_index = row.modify_index;
+    return stub;
+}
+
 Outcome methods(const Request& request, const PathValues&, const Context& context) {
     return read(request, context, [](const Context& c, const ReadOptions& options) -> Result<Look> {
         std::vector<const model::ACLAuthMethod*> rows;
         for (const auto& row : c.state.acl_auth_methods(options.prefix)) {
             rows.push_back(&row);
         }
-        const auto stub_of = [](const model::ACLAuthMethod& row) {
-            model::ACLAuthMethodStub stub;
-            stub.name = row.name;
-            stub.type = row.type;
-            stub.default_ = row.default_;
-            stub.hash = row.hash;
-            stub.create_index = row.create_index;
-            stub.modify_index = row.modify_index;
-            return stub;
-        };
         NL_TRY(
             Look look,
-            list_page(
-                rows,
-                options,
-                TokenKind::Text,
-                [](const auto* row) { return SortToken{0, row->name}; },
-                [&](const auto* row) { return wire::to_value(stub_of(*row)); },
-                [&](std::string& out, const auto* row) { wire::append_json(out, stub_of(*row)); }
+            list_named(
+                rows, options, [](const auto& row) { return row.name; }, method_stub, method_stub
             )
         );
-        look.index = c.state.table_index(TableId::AclAuthMethods);
-        look.keys = {state::watch_table(TableId::AclAuthMethods)};
-        return look;
+        return of_table(std::move(look), c, TableId::AclAuthMethods);
     });
 }
 
 Outcome method(const Request& request, const PathValues& path, const Context& context) {
-    return read(
+    return read_named(
         request,
         context,
-        [name = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
-            const auto* row = c.state.acl_auth_method(name);
-            if (row == nullptr) {
-                return missing(c, TableId::AclAuthMethods, "ACL auth-method not found");
-            }
-            return Look{
-                json_response(wire::to_json(shown(*row))),
-                row->modify_index,
-                {state::watch_table(TableId::AclAuthMethods)},
-                {}
-            };
-        }
+        TableId::AclAuthMethods,
+        "ACL auth-method not found",
+        [name = path[0]](const Context& c) { return c.state.acl_auth_method(name); },
+        shown
     );
 }
 
@@ -195,6 +184,17 @@ Outcome remove_method(const Request&, const PathValues& path, const Context& con
 
 // ---- binding rules
 
+model::ACLBindingRuleListStub rule_stub(const model::ACLBindingRule& row) {
+    model::ACLBindingRuleListStub stub;
+    stub.id = row.id;
+    stub.description = row.description;
+    stub.auth_method = row.auth_method;
+    stub.hash = row.hash;
+    stub.create_index = row.create_index;
+    stub.modify_index = row.modify_index;
+    return stub;
+}
+
 Outcome rules(const Request& request, const PathValues&, const Context& context) {
     return read(request, context, [](const Context& c, const ReadOptions& options) -> Result<Look> {
         std::vector<const model::ACLBindingRule*> rows;
@@ -203,49 +203,23 @@ Outcome rules(const Request& request, const PathValues&, const Context& context)
                 rows.push_back(&row);
             }
         }
-        const auto stub_of = [](const model::ACLBindingRule& row) {
-            model::ACLBindingRuleListStub stub;
-            stub.id = row.id;
-            stub.description = row.description;
-            stub.auth_method = row.auth_method;
-            stub.hash = row.hash;
-            stub.create_index = row.create_index;
-            stub.modify_index = row.modify_index;
-            return stub;
-        };
         NL_TRY(
             Look look,
-            list_page(
-                rows,
-                options,
-                TokenKind::Text,
-                [](const auto* row) { return SortToken{0, row->id}; },
-                [&](const auto* row) { return wire::to_value(stub_of(*row)); },
-                [&](std::string& out, const auto* row) { wire::append_json(out, stub_of(*row)); }
+            list_named(
+                rows, options, [](const auto& row) { return row.id; }, rule_stub, rule_stub
             )
         );
-        look.index = c.state.table_index(TableId::AclBindingRules);
-        look.keys = {state::watch_table(TableId::AclBindingRules)};
-        return look;
+        return of_table(std::move(look), c, TableId::AclBindingRules);
     });
 }
 
 Outcome rule(const Request& request, const PathValues& path, const Context& context) {
-    return read(
+    return read_named(
         request,
         context,
-        [id = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
-            const auto* row = c.state.acl_binding_rule(id);
-            if (row == nullptr) {
-                return missing(c, TableId::AclBindingRules, "ACL binding rule not found");
-            }
-            return Look{
-                json_response(wire::to_json(*row)),
-                row->modify_index,
-                {state::watch_table(TableId::AclBindingRules)},
-                {}
-            };
-        }
+        TableId::AclBindingRules,
+        "ACL binding rule not found",
+        [id = path[0]](const Context& c) { return c.state.acl_binding_rule(id); }
     );
 }
 
@@ -324,18 +298,47 @@ Outcome remove_rule(const Request&, const PathValues& path, const Context& conte
 
 // ---- logins
 
+/// What a request about a login must bring, and what Nomad says is missing.
+struct Demand {
+    std::string_view member;
+    std::string_view complaint;
+};
+constexpr Demand kMethod{"AuthMethodName", "missing auth method name"};
+constexpr Demand kNonce{"ClientNonce", "missing client nonce"};
+constexpr Demand kRedirect{"RedirectURI", "missing redirect URI"};
+constexpr std::array kUrlDemands{kMethod, kNonce, kRedirect};
+constexpr std::array kCompleteDemands{
+    kMethod,
+    kNonce,
+    Demand{"State", "missing state"},
+    Demand{"Code", "missing code"},
+    kRedirect,
+};
+constexpr std::array kLoginDemands{kMethod, Demand{"LoginToken", "missing login token"}};
+
 /// Every login names a method, which has to be there.
-Outcome login(const Request& request, const PathValues&, const Context& context) {
+Outcome begin_login(
+    std::string_view what,
+    std::span<const Demand> demands,
+    const Request& request,
+    const Context& context
+) {
     const auto body = body_object(request);
     if (!body) {
         return error_response(body.error());
     }
-    const std::string name = text_member(*body, "AuthMethodName");
-    if (name.empty()) {
+    std::vector<std::string> problems;
+    for (const Demand& demand : demands) {
+        if (text_member(*body, demand.member).empty()) {
+            problems.emplace_back(demand.complaint);
+        }
+    }
+    if (!problems.empty()) {
         return coded_response(
-            400, fmt::format("invalid login request: {}", problems_text({"missing auth method name"}))
+            400, fmt::format("invalid {} request: {}", what, problems_text(problems))
         );
     }
+    const std::string name = text_member(*body, "AuthMethodName");
     const auto* found = context.state.acl_auth_method(name);
     if (found == nullptr) {
         return coded_response(400, fmt::format("auth-method \"{}\" not found", name));
@@ -349,6 +352,16 @@ Outcome login(const Request& request, const PathValues&, const Context& context)
             found->type
         )
     );
+}
+
+Outcome auth_url(const Request& request, const PathValues&, const Context& context) {
+    return begin_login("OIDC auth-url", kUrlDemands, request, context);
+}
+Outcome complete_auth(const Request& request, const PathValues&, const Context& context) {
+    return begin_login("OIDC complete-auth", kCompleteDemands, request, context);
+}
+Outcome login(const Request& request, const PathValues&, const Context& context) {
+    return begin_login("login", kLoginDemands, request, context);
 }
 
 constexpr Route kRoutes[] = {
@@ -417,14 +430,14 @@ constexpr Route kRoutes[] = {
      "",
      "Delete a binding rule.",
      with_acls<remove_rule>},
-    {kPut, "/v1/acl/oidc/auth-url", Where::Leader, "anon", "", "Begin a login.", with_acls<login>},
+    {kPut, "/v1/acl/oidc/auth-url", Where::Leader, "anon", "", "Begin a login.", with_acls<auth_url>},
     {kPut,
      "/v1/acl/oidc/complete-auth",
      Where::Leader,
      "anon",
      "",
      "Complete a login.",
-     with_acls<login>},
+     with_acls<complete_auth>},
     {kPut, "/v1/acl/login", Where::Leader, "anon", "", "Log in with a token.", with_acls<login>},
 };
 

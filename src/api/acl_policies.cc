@@ -1,7 +1,7 @@
 // Routes of ACL policies and roles. Source: Nomad HTTP API, 10.
 #include "api/acl.h"
 #include "api/body.h"
-#include "api/listing.h"
+#include "api/named.h"
 #include "api/reading.h"
 #include "api/status.h"
 #include "api/writing.h"
@@ -27,6 +27,17 @@ bool holds_policy(const Context& c, std::string_view name) {
     return may_manage(c) || std::ranges::binary_search(policies_of(c, caller_of(c)), name);
 }
 
+model::ACLPolicyListStub policy_stub(const model::ACLPolicy& row) {
+    model::ACLPolicyListStub stub;
+    stub.name = row.name;
+    stub.description = row.description;
+    stub.job_acl = row.job_acl;
+    stub.hash = row.hash;
+    stub.create_index = row.create_index;
+    stub.modify_index = row.modify_index;
+    return stub;
+}
+
 Result<Look> list_policies(
     const Context& c, const ReadOptions& options, const std::vector<std::string>* only
 ) {
@@ -38,27 +49,9 @@ Result<Look> list_policies(
     }
     NL_TRY(
         Look look,
-        list_page(
-            rows,
-            options,
-            TokenKind::Text,
-            [](const auto* row) { return SortToken{0, row->name}; },
-            [](const auto* row) { return wire::to_value(*row); },
-            [](std::string& out, const auto* row) {
-                model::ACLPolicyListStub stub;
-                stub.name = row->name;
-                stub.description = row->description;
-                stub.job_acl = row->job_acl;
-                stub.hash = row->hash;
-                stub.create_index = row->create_index;
-                stub.modify_index = row->modify_index;
-                wire::append_json(out, stub);
-            }
-        )
+        list_named(rows, options, [](const auto& row) { return row.name; }, policy_stub)
     );
-    look.index = c.state.table_index(TableId::AclPolicies);
-    look.keys = {state::watch_table(TableId::AclPolicies)};
-    return look;
+    return of_table(std::move(look), c, TableId::AclPolicies);
 }
 
 Outcome policies(const Request& request, const PathValues&, const Context& context) {
@@ -200,19 +193,9 @@ Outcome roles(const Request& request, const PathValues&, const Context& context)
             }
         }
         NL_TRY(
-            Look look,
-            list_page(
-                rows,
-                options,
-                TokenKind::Text,
-                [](const auto* row) { return SortToken{0, row->id}; },
-                [](const auto* row) { return wire::to_value(*row); },
-                [](std::string& out, const auto* row) { wire::append_json(out, *row); }
-            )
+            Look look, list_named(rows, options, [](const auto& row) { return row.id; })
         );
-        look.index = c.state.table_index(TableId::AclRoles);
-        look.keys = {state::watch_table(TableId::AclRoles)};
-        return look;
+        return of_table(std::move(look), c, TableId::AclRoles);
     });
 }
 

@@ -1,8 +1,10 @@
 // Routes about the agent and the cluster: status, members, health, metrics.
 // Source: Nomad HTTP API, 12 and 13; JSON conventions, 6.
 #include "api/body.h"
+#include "api/elsewhere.h"
 #include "api/json_text.h"
 #include "api/params.h"
+#include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
 #include "api/writing.h"
@@ -10,7 +12,10 @@
 #include "wire/json.h"
 #include "wire/value_json.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <expected>
 #include <set>
 
 namespace nl::api {
@@ -248,34 +253,86 @@ public:
         if (const auto* item = std::get_if<Item>(&input)) {
             step.bytes = plain_ ? item->bytes
                                 : fmt::format("{{\"Data\":\"{}\"}}", base64_encode(item->bytes));
-        } else if (std::holds_alternative<SourceEnded>(input)) {
+        } else if (const auto* ended = std::get_if<SourceEnded>(&input)) {
             step.end = true;
+            if (!ended->result && sent_) {
+                step.cut = true;
+            } else if (!ended->result) {
+                step.instead = error_response(ended->result.error());
+            }
+            return step;
         } else if (std::holds_alternative<Tick>(input) && !plain_) {
             step.bytes = "{}";
         }
         if (!plain_) {
             step.wake = context.now + kHeartbeat;
         }
+        sent_ = sent_ || !step.bytes.empty();
         return step;
     }
 
 private:
     bool plain_;
+    bool sent_ = false;
 };
 
-Outcome monitor(const Request& request, const PathValues&, const Context&) {
+/// Where the log that is asked for is written: here, or on another node.
+std::expected<StreamSource, Response> log_source(
+    const Request& request, const std::string& level, bool json, const Context& context
+) {
+    const std::string node = text_param(request, "node_id");
+    const std::string server = text_param(request, "server_id");
+    if (!node.empty() && !server.empty()) {
+        return std::unexpected(text_response(400, "Cannot target node and server simultaneously"));
+    }
+    if (!server.empty() && !is_own_server(server, context)) {
+        return std::unexpected(text_response(404, fmt::format("unknown Nomad server {}", server)));
+    }
+    if (node.empty() || node == context.agent->node_id.str()) {
+        return LogSource{level, json};
+    }
+    const auto id = path_uuid(node, "node");
+    if (!id) {
+        return std::unexpected(error_response(id.error()));
+    }
+    if (!context.state || context.state.node(*id) == nullptr) {
+        return std::unexpected(text_response(404, fmt::format("Unknown node \"{}\"", node)));
+    }
+    WaitNode call;
+    call.node = *id;
+    call.request.method = server::CallMethod::AgentLog;
+    call.request.log_level = level;
+    call.request.log_json = json;
+    return call;
+}
+
+Outcome monitor(const Request& request, const PathValues&, const Context& context) {
     const auto plain = flag(request, "plain");
     const auto json = flag(request, "log_json");
-    if (!plain || !json) {
-        return error_response(plain ? json.error() : plain.error());
+    const auto location = flag(request, "log_include_location");
+    if (!plain || !json || !location) {
+        return error_response(!plain ? plain.error() : !json ? json.error() : location.error());
     }
-    const std::string level = text_param(request, "log_level");
+    std::string level = text_param(request, "log_level");
+    level = level.empty() ? "info" : level;
+    constexpr std::array<std::string_view, 5> kLevels{"trace", "debug", "info", "warn", "error"};
+    if (std::ranges::none_of(kLevels, [&](std::string_view known) {
+            return std::ranges::equal(known, level, {}, {}, [](char c) {
+                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+            });
+        })) {
+        return text_response(400, fmt::format("Unknown log level: {}", level));
+    }
+    auto source = log_source(request, level, *json, context);
+    if (!source) {
+        return source.error();
+    }
     Stream stream;
     stream.headers = {
         {"Content-Type", *plain ? "text/plain" : "application/json"},
         {"X-Content-Type-Options", "nosniff"}
     };
-    stream.source = LogSource{level.empty() ? "info" : level, *json};
+    stream.source = std::move(*source);
     stream.machine = std::make_unique<Monitor>(*plain);
     return stream;
 }
@@ -303,7 +360,7 @@ constexpr Route kAgentRoutes[] = {
      "/v1/agent/monitor",
      Where::Local,
      "agent:read",
-     "log_level log_json plain",
+     "log_level log_json log_include_location plain node_id server_id",
      "Follow this agent's log.",
      monitor},
     {kGet, "/v1/metrics", Where::Local, "anon", "format", "Measurements of this agent.", metrics},

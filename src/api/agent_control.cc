@@ -1,6 +1,7 @@
 // Routes that change or look into one agent: schedulers, known servers, reload, host, profiles.
 // Source: Nomad HTTP API, 12.
 #include "api/body.h"
+#include "api/elsewhere.h"
 #include "api/json_text.h"
 #include "api/params.h"
 #include "api/reading.h"
@@ -126,9 +127,7 @@ Outcome host(const Request& request, const PathValues&, const Context& context) 
         );
     };
     if (!server.empty()) {
-        const std::string own = fmt::format("{}.{}", context.agent->name, context.agent->region);
-        if (server == own || server == context.agent->name || server == "leader" ||
-            server == fmt::format("{}", context.cluster.self)) {
+        if (is_own_server(server, context)) {
             return answer(server, wire::write_json(context.agent->host));
         }
         return text_response(404, fmt::format("unknown Nomad server {}", server));

@@ -4,14 +4,16 @@
 #include "api/listing.h"
 #include "api/reading.h"
 #include "api/routes.h"
+#include "api/shown_alloc.h"
 #include "api/status.h"
-#include "api/task_messages.h"
 #include "api/writing.h"
+#include "expr/filter_fields.h"
 #include "model/answers.h"
 #include "server/rollback.h"
 #include "state/commands/alloc.h"
 #include "state/commands/deployment.h"
 #include "wire/json.h"
+#include "wire/partial.h"
 
 namespace nl::api {
 namespace {
@@ -55,10 +57,8 @@ Outcome get(const Request& request, const PathValues& path, const Context& conte
             if (!alloc) {
                 return missing(c, TableId::Allocs, "alloc not found");
             }
-            model::Allocation whole = alloc->expand();
-            fill_display_messages(whole.task_states);
             return Look{
-                json_response(wire::to_json(whole)),
+                json_response(wire::to_json(shown_alloc(*alloc, c.state))),
                 alloc->modify_index(),
                 {state::watch_row(TableId::Allocs, id)},
                 {}
@@ -180,12 +180,15 @@ Outcome count_evals(const Request& request, const PathValues&, const Context& co
         [ns = namespace_of(request)](const Context& c, const ReadOptions& options) -> Result<Look> {
             NL_TRY_VOID(check_uuid_prefix(options.prefix));
             NL_TRY(const expr::Filter filter, list_filter(options));
+            const std::vector<std::string> fields = expr::filter_fields(options.filter);
             std::size_t count = 0;
             const auto range = options.prefix.empty() ? c.state.evals()
                                                       : c.state.evals_with_prefix(options.prefix);
             for (const auto& eval : range) {
-                const bool counts = visible(c, ns, eval.namespace_) &&
-                                    (filter.matches_all() || filter.matches(wire::to_value(eval)));
+                const bool counts =
+                    visible(c, ns, eval.namespace_) &&
+                    (filter.matches_all() ||
+                     filter.matches(wire::to_partial_value(eval, fields)));
                 count += counts ? 1 : 0;
             }
             return Look{

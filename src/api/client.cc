@@ -488,6 +488,45 @@ Outcome signal(const Request& request, const PathValues& path, const Context& co
     return answer_done(std::move(*call));
 }
 
+// ---- schedules
+
+/// Whether a task is paused by its schedule, as its node reports it.
+Outcome schedule_state(const Request& request, const PathValues& path, const Context& context) {
+    const auto call = alloc_call(CallMethod::Checks, path[0], context);
+    if (!call) {
+        return call.error();
+    }
+    const std::string task = text_param(request, "task");
+    if (!has_task(context, call->request.alloc_id, task)) {
+        return text_response(
+            task.empty() ? 400 : 404,
+            task.empty() ? "must provide task name" : fmt::format("unknown task name \"{}\"", task)
+        );
+    }
+    const auto states = context.state.alloc(call->request.alloc_id)->task_states();
+    const auto state = states.find(task);
+    return json_response(fmt::format(
+        "{{\"ScheduleState\":{}}}", json_quote(state == states.end() ? "" : state->second.paused)
+    ));
+}
+
+/// Only tasks with a schedule can be paused, and schedules belong to Nomad's other edition.
+Outcome set_schedule_state(const Request& request, const PathValues& path, const Context& context) {
+    const auto body = body_object(request);
+    if (!body) {
+        return error_response(body.error());
+    }
+    const auto call = alloc_call(CallMethod::Checks, path[0], context);
+    if (!call) {
+        return call.error();
+    }
+    const std::string wanted = text_member(*body, "ScheduleState");
+    if (wanted != "pause" && wanted != "run" && wanted != "scheduled") {
+        return text_response(400, "Not a valid task schedule state");
+    }
+    return text_response(501, std::string(kEnterpriseOnly));
+}
+
 constexpr Route kRoutes[] = {
     {kGet,
      "/v1/client/fs/ls/{alloc}",
@@ -569,6 +608,20 @@ constexpr Route kRoutes[] = {
      "",
      "Signal a task.",
      signal},
+    {kGet,
+     "/v1/client/allocation/{alloc}/pause",
+     Where::Server,
+     "alloc:read-job",
+     "task",
+     "Whether a task is paused by its schedule.",
+     schedule_state},
+    {kPut,
+     "/v1/client/allocation/{alloc}/pause",
+     Where::Server,
+     "alloc:submit-job|alloc:pause-allocation",
+     "",
+     "Not in this edition.",
+     set_schedule_state},
     {kGet | kPut,
      "/v1/client/allocation/{alloc}/gc",
      Where::Server,

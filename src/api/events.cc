@@ -5,7 +5,7 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
-#include "api/task_messages.h"
+#include "api/shown_alloc.h"
 #include "model/csi.h"
 #include "model/host_volume.h"
 #include "wire/json.h"
@@ -65,10 +65,9 @@ std::string wrapped(std::string_view name, std::string json) {
 }
 
 /// An allocation without its job, which readers ask for themselves.
-std::string alloc_payload(const state::AllocView& alloc) {
-    model::Allocation whole = alloc.expand();
+std::string alloc_payload(const state::AllocView& alloc, const state::Snapshot& state) {
+    model::Allocation whole = shown_alloc(alloc, state);
     whole.job = nullptr;
-    fill_display_messages(whole.task_states);
     return wrapped("Allocation", wire::to_json(whole));
 }
 
@@ -110,7 +109,7 @@ std::optional<Event> event_of(const state::Change& change, const Context& c) {
         owner(change.job_id);
         owner(id_text(change.deployment_id));
         const auto alloc = c.state.alloc(change.id);
-        out.payload = alloc ? alloc_payload(*alloc) : wrapped("Allocation", "null");
+        out.payload = alloc ? alloc_payload(*alloc, c.state) : wrapped("Allocation", "null");
         return deleted ? std::nullopt : std::optional(std::move(out));
     }
     if (change.table == TableId::Deployments) {

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace nl::api {
@@ -347,6 +348,21 @@ Outcome begin_session(const Request& request, const Asked& asked, Resolve resolv
     return session;
 }
 
+/// A program beside a task whose driver isolates nothing runs on the node itself.
+std::expected<void, Refusal> check_driver(
+    const Context& context, const state::AllocView& alloc, std::string_view task
+) {
+    constexpr std::array<std::string_view, 2> kIsolateNothing{"raw_exec", "mock_driver"};
+    for (const model::Task& one : alloc.group().tasks) {
+        if (one.name == task &&
+            std::ranges::find(kIsolateNothing, one.driver) != kIsolateNothing.end() &&
+            !may(context, alloc.namespace_(), policy::Capability::AllocNodeExec)) {
+            return std::unexpected(Refusal{403, std::string(kPermissionDenied)});
+        }
+    }
+    return {};
+}
+
 Outcome exec(const Request& request, const PathValues& path, const Context&) {
     auto asked = read_query(request);
     if (!asked) {
@@ -371,6 +387,9 @@ Outcome exec(const Request& request, const PathValues& path, const Context&) {
                 return std::unexpected(
                     Refusal{400, fmt::format("unknown task name \"{}\"", asked.task)}
                 );
+            }
+            if (const auto allowed = check_driver(context, *alloc, asked.task); !allowed) {
+                return std::unexpected(allowed.error());
             }
             return exec_call(*alloc, asked.task, asked.command, asked.tty);
         }
@@ -433,6 +452,9 @@ Outcome action(const Request& request, const PathValues& path, const Context&) {
             }
             if (alloc->job_id() != job || alloc->namespace_() != ns) {
                 return std::unexpected(Refusal{404, fmt::format("Unknown allocation \"{}\"", id)});
+            }
+            if (const auto allowed = check_driver(context, *alloc, asked.task); !allowed) {
+                return std::unexpected(allowed.error());
             }
             for (const model::Task& task : alloc->group().tasks) {
                 if (task.name != asked.task) {

@@ -2,6 +2,7 @@
 
 #include "api/access.h"
 #include "api/body.h"
+#include "api/elsewhere.h"
 #include "api/params.h"
 #include "api/status.h"
 #include "jobspec/canonicalize.h"
@@ -118,6 +119,9 @@ std::expected<Intake, Response> take_job(
          spec->region.value_or(""),
          context.agent->region}
     );
+    if (*spec->region != context.agent->region) {
+        return std::unexpected(text_response(500, std::string(kNoRegion)));
+    }
     spec->namespace_ = first_of(
         {text_param(request, "namespace"),
          text_member(body, "Namespace"),

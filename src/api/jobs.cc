@@ -1,4 +1,5 @@
 // Routes that read jobs. Source: Nomad HTTP API, 1.
+#include "api/body.h"
 #include "api/json_text.h"
 #include "api/listing.h"
 #include "api/reading.h"
@@ -12,6 +13,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <optional>
+#include <set>
 
 namespace nl::api {
 namespace {
@@ -540,17 +543,71 @@ model::JobStatusesJob job_statuses(const Context& c, const model::Job& job) {
     return out;
 }
 
+/// The jobs whose states a POST asks for; a GET asks for those of its namespace.
+struct WantedJobs {
+    /// By namespace and id.
+    std::optional<std::set<std::pair<std::string, std::string>>> named;
+    bool children = false;
+};
+Result<WantedJobs> wanted_jobs(const Request& request) {
+    WantedJobs out;
+    const auto children = bool_param(request, "include_children");
+    if (!children) {
+        return std::unexpected(children.error());
+    }
+    out.children = children->value_or(false);
+    if (request.method == "GET" || request.method == "HEAD") {
+        return out;
+    }
+    NL_TRY(const Value body, body_object(request));
+    out.children = bool_member(body, "IncludeChildren");
+    const Value* jobs = member(body, "Jobs");
+    const Value::List* list = jobs != nullptr ? jobs->as_list() : nullptr;
+    if (list == nullptr || list->empty()) {
+        return out;
+    }
+    out.named.emplace();
+    for (const Value& one : *list) {
+        const std::string ns = text_member(one, "Namespace");
+        out.named->emplace(ns.empty() ? namespace_of(request) : ns, text_member(one, "ID"));
+    }
+    return out;
+}
+
 Outcome statuses(const Request& request, const PathValues&, const Context& context) {
+    auto wanted = wanted_jobs(request);
+    if (!wanted) {
+        return error_response(wanted.error());
+    }
     return read(
         request,
         context,
-        [ns = namespace_of(request)](const Context& c, const ReadOptions& given) -> Result<Look> {
+        [asked = namespace_of(request),
+         wanted = std::move(*wanted)](const Context& c, const ReadOptions& given) -> Result<Look> {
             std::vector<model::JobStatusesJob> jobs;
-            const bool all = ns == kAllNamespaces;
-            for (const auto& row : all ? c.state.jobs() : c.state.jobs(ns, given.prefix)) {
-                if (row.job->parent_id.empty() && row.job->id.starts_with(given.prefix) &&
-                    visible(c, ns, row.job->namespace_)) {
-                    jobs.push_back(job_statuses(c, *row.job));
+            // Jobs that are named may lie in any namespace the caller may read.
+            const std::string ns = wanted.named ? std::string(kAllNamespaces) : asked;
+            const auto add = [&](const model::Job& job) {
+                if ((wanted.children || wanted.named || job.parent_id.empty()) &&
+                    job.id.starts_with(given.prefix) && visible(c, ns, job.namespace_)) {
+                    jobs.push_back(job_statuses(c, job));
+                }
+            };
+            if (wanted.named) {
+                for (const auto& [job_ns, id] : *wanted.named) {
+                    if (const auto job = c.state.job(job_ns, id)) {
+                        add(*job);
+                        for (const auto& child : c.state.jobs_of_parent(job_ns, id)) {
+                            if (wanted.children && !wanted.named->contains({job_ns, child.job->id})) {
+                                add(*child.job);
+                            }
+                        }
+                    }
+                }
+            } else {
+                const bool all = ns == kAllNamespaces;
+                for (const auto& row : all ? c.state.jobs() : c.state.jobs(ns, given.prefix)) {
+                    add(*row.job);
                 }
             }
             // Newest first unless reversed: the other way round than every other list.
@@ -584,7 +641,13 @@ Outcome statuses(const Request& request, const PathValues&, const Context& conte
 
 constexpr Route kRoutes[] = {
     {kGet, "/v1/jobs", Where::Server, "ns:list-jobs", "meta", "List jobs.", list},
-    {kGet, "/v1/jobs/statuses", Where::Server, "ns:read-job", "", "States of jobs.", statuses},
+    {kGet | kPut,
+     "/v1/jobs/statuses",
+     Where::Server,
+     "ns:read-job",
+     "include_children",
+     "States of jobs.",
+     statuses},
     {kGet,
      "/v1/job/{id*}/allocations",
      Where::Server,

@@ -24,19 +24,40 @@ constexpr std::string_view kAlgorithm = "aes256-gcm";
 constexpr Duration kIntroductionLife = minutes(5);
 constexpr Duration kIntroductionLifeMax = minutes(30);
 
-Outcome await_key_until(Instant deadline, std::function<Outcome(const Context&)> then, Index seen) {
+/// How long a new key's RSA part may be on its way.
+constexpr Duration kRsaWait = seconds(5);
+
+/// Calls `then` once `ready`, at the latest at the deadline.
+Outcome await_keys(
+    Instant deadline,
+    bool (*ready)(const Context&),
+    std::function<Outcome(const Context&)> then,
+    Index seen
+) {
     Parked parked;
     parked.on = WaitChange{{state::watch_table(TableId::RootKeys)}, seen, deadline};
-    parked.resume = [deadline, then = std::move(then)](const Context& c, const WaitEnd&) -> Outcome {
-        if (active_key(c) != nullptr) {
-            return then(c);
-        }
-        if (c.now >= deadline) {
-            return coded_response(500, "keyring has not been initialized yet");
-        }
-        return await_key_until(deadline, then, c.state.index());
+    parked.resume = [deadline, ready, then = std::move(then)](const Context& c, const WaitEnd&) {
+        return ready(c) || c.now >= deadline ? then(c)
+                                             : await_keys(deadline, ready, then, c.state.index());
     };
     return parked;
+}
+
+bool has_active_key(const Context& c) {
+    return active_key(c) != nullptr;
+}
+
+/// Making an RSA key takes a while: until then a new key has only its other part, which many
+/// verifiers of identities do not know. A key that is older never had one, and is not waited for.
+bool has_rsa_keys(const Context& c) {
+    for (const auto& row : c.state.root_keys()) {
+        const auto parts = decode<policy::PublicKeys>(row.public_key.bytes);
+        const bool is_new = WallTime{row.meta.create_time} + kRsaWait > c.wall;
+        if (is_new && parts && !parts->ed25519.empty() && parts->rsa_modulus.empty()) {
+            return false;
+        }
+    }
+    return true;
 }
 
 // ---- root keys
@@ -139,7 +160,7 @@ Outcome rotate(const Request& request, const PathValues&, const Context&) {
 
 // ---- discovery
 
-Outcome web_keys(const Request& request, const PathValues&, const Context& context) {
+Outcome show_web_keys(const Request& request, const Context& context) {
     return read(request, context, [](const Context& c, const ReadOptions&) -> Result<Look> {
         Value::List all;
         for (const auto& row : c.state.root_keys()) {
@@ -157,6 +178,18 @@ Outcome web_keys(const Request& request, const PathValues&, const Context& conte
         look.keys = {state::watch_table(TableId::RootKeys)};
         return look;
     });
+}
+
+Outcome web_keys(const Request& request, const PathValues&, const Context& context) {
+    if (has_rsa_keys(context)) {
+        return show_web_keys(request, context);
+    }
+    return await_keys(
+        context.now + kRsaWait,
+        has_rsa_keys,
+        [request](const Context& c) { return show_web_keys(request, c); },
+        context.state.index()
+    );
 }
 
 Outcome discovery(const Request&, const PathValues&, const Context& context) {
@@ -348,7 +381,15 @@ const policy::RootKey* active_key(const Context& context) {
 }
 
 Outcome await_key(const Context& context, std::function<Outcome(const Context&)> then) {
-    return await_key_until(context.now + kAwaitKey, std::move(then), context.state.index());
+    return await_keys(
+        context.now + kAwaitKey,
+        has_active_key,
+        [then = std::move(then)](const Context& c) -> Outcome {
+            return has_active_key(c) ? then(c)
+                                     : coded_response(500, "keyring has not been initialized yet");
+        },
+        context.state.index()
+    );
 }
 
 std::span<const Route> keyring_routes() {

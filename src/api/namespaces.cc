@@ -1,7 +1,7 @@
 // Routes of namespaces and node pools. Source: Nomad HTTP API, 2 and 9.
 #include "api/acl.h"
 #include "api/body.h"
-#include "api/listing.h"
+#include "api/named.h"
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
@@ -45,38 +45,19 @@ Outcome list(const Request& request, const PathValues&, const Context& context) 
             }
         }
         NL_TRY(
-            Look look,
-            list_page(
-                rows,
-                options,
-                TokenKind::Text,
-                [](const auto* row) { return SortToken{0, row->name}; },
-                [](const auto* row) { return wire::to_value(*row); },
-                [](std::string& out, const auto* row) { wire::append_json(out, *row); }
-            )
+            Look look, list_named(rows, options, [](const auto& row) { return row.name; })
         );
-        look.index = c.state.table_index(TableId::Namespaces);
-        look.keys = {state::watch_table(TableId::Namespaces)};
-        return look;
+        return of_table(std::move(look), c, TableId::Namespaces);
     });
 }
 
 Outcome get(const Request& request, const PathValues& path, const Context& context) {
-    return read(
+    return read_named(
         request,
         context,
-        [name = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
-            const auto* row = c.state.namespace_(name);
-            if (row == nullptr) {
-                return missing(c, TableId::Namespaces, "Namespace not found");
-            }
-            return Look{
-                json_response(wire::to_json(*row)),
-                row->modify_index,
-                {state::watch_table(TableId::Namespaces)},
-                {}
-            };
-        }
+        TableId::Namespaces,
+        "Namespace not found",
+        [name = path[0]](const Context& c) { return c.state.namespace_(name); }
     );
 }
 
@@ -170,38 +151,19 @@ Outcome list_pools(const Request& request, const PathValues&, const Context& con
             std::ranges::reverse(rows);
         }
         NL_TRY(
-            Look look,
-            list_page(
-                rows,
-                options,
-                TokenKind::Text,
-                [](const auto* row) { return SortToken{0, row->name}; },
-                [](const auto* row) { return wire::to_value(*row); },
-                [](std::string& out, const auto* row) { wire::append_json(out, *row); }
-            )
+            Look look, list_named(rows, options, [](const auto& row) { return row.name; })
         );
-        look.index = c.state.table_index(TableId::NodePools);
-        look.keys = {state::watch_table(TableId::NodePools)};
-        return look;
+        return of_table(std::move(look), c, TableId::NodePools);
     });
 }
 
 Outcome get_pool(const Request& request, const PathValues& path, const Context& context) {
-    return read(
+    return read_named(
         request,
         context,
-        [name = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
-            const auto* row = c.state.node_pool(name);
-            if (row == nullptr) {
-                return missing(c, TableId::NodePools, "node pool not found");
-            }
-            return Look{
-                json_response(wire::to_json(*row)),
-                row->modify_index,
-                {state::watch_table(TableId::NodePools)},
-                {}
-            };
-        }
+        TableId::NodePools,
+        "node pool not found",
+        [name = path[0]](const Context& c) { return c.state.node_pool(name); }
     );
 }
 

@@ -5,7 +5,7 @@
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
-#include "api/task_messages.h"
+#include "api/shown_alloc.h"
 #include "api/writing.h"
 #include "state/commands/eval.h"
 #include "state/commands/node.h"
@@ -100,9 +100,7 @@ Outcome allocations(const Request& request, const PathValues& path, const Contex
                 if (json.size() > 1) {
                     json += ',';
                 }
-                model::Allocation whole = alloc.expand();
-                fill_display_messages(whole.task_states);
-                wire::append_json(json, whole);
+                wire::append_json(json, shown_alloc(alloc, c.state));
             }
             return Look{
                 json_response(json + "]"),

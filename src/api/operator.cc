@@ -4,6 +4,7 @@
 
 #include "api/body.h"
 #include "api/json_text.h"
+#include "api/listing.h"
 #include "api/params.h"
 #include "api/reading.h"
 #include "api/routes.h"
@@ -12,6 +13,7 @@
 #include "state/commands/settings.h"
 #include "wire/json.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace nl::api {
@@ -296,6 +298,39 @@ Outcome license(const Request&, const PathValues&, const Context&) {
     return Response{204, {}, {}};
 }
 
+/// Whether a task asks Vault without an identity of its own for the cluster it names.
+bool uses_vault_token(const model::Task& task) {
+    if (!task.vault) {
+        return false;
+    }
+    const std::string wanted =
+        "vault_" + (task.vault->cluster.empty() ? std::string("default") : task.vault->cluster);
+    return std::ranges::none_of(task.identities, [&](const auto& identity) {
+        return identity.name == wanted;
+    });
+}
+
+/// Every node here knows workload identities, and no token of Vault's is ever kept by a server: only
+/// jobs can be behind.
+Outcome check_vault_identities(const Request&, const PathValues&, const Context& context) {
+    std::vector<model::JobListStub> jobs;
+    for (const auto& row : context.state.jobs()) {
+        const bool old = !row.job->stop &&
+                         std::ranges::any_of(row.job->task_groups, [](const auto& group) {
+                             return std::ranges::any_of(group.tasks, uses_vault_token);
+                         });
+        if (old) {
+            const auto* summary =
+                context.state.job_summary(row.job->namespace_, row.job->id);
+            jobs.push_back(job_stub(*row.job, summary, false));
+        }
+    }
+    return json_response(fmt::format(
+        "{{\"JobsWithoutVaultIdentity\":{},\"OutdatedNodes\":[],\"VaultTokens\":[]}}",
+        jobs.empty() ? "[]" : wire::to_json(jobs)
+    ));
+}
+
 Outcome enterprise_only(const Request&, const PathValues&, const Context&) {
     return text_response(501, std::string(kEnterpriseOnly));
 }
@@ -378,6 +413,41 @@ constexpr Route kRoutes[] = {
      "operator:write",
      "",
      "No license.",
+     enterprise_only},
+    {kPut,
+     "/v1/operator/utilization",
+     Where::Local,
+     "operator:write",
+     "",
+     "Not in this edition.",
+     enterprise_only},
+    {kGet,
+     "/v1/operator/upgrade-check/vault-workload-identity",
+     Where::Server,
+     "operator:read",
+     "",
+     "What still uses Vault the old way.",
+     check_vault_identities},
+    {kGet | kDelete | kPut,
+     "/v1/recommendation",
+     Where::Local,
+     "management",
+     "",
+     "Not in this edition.",
+     enterprise_only},
+    {kGet,
+     "/v1/recommendation/{id}",
+     Where::Local,
+     "management",
+     "",
+     "Not in this edition.",
+     enterprise_only},
+    {kPut,
+     "/v1/recommendations/apply",
+     Where::Local,
+     "management",
+     "",
+     "Not in this edition.",
      enterprise_only},
     {kGet,
      "/v1/sentinel/policies",

@@ -36,6 +36,7 @@ std::span<const Route> search_routes();
 std::span<const Route> operator_routes();
 std::span<const Route> service_routes();
 std::span<const Route> volume_routes();
+std::span<const Route> csi_volume_routes();
 std::span<const Route> host_volume_routes();
 std::span<const Route> event_routes();
 std::span<const Route> dashboard_routes();

@@ -1,6 +1,7 @@
 #include "api/routes.h"
 
 #include "api/access.h"
+#include "api/elsewhere.h"
 #include "api/route_list.h"
 #include "api/status.h"
 #include "wire/value_json.h"
@@ -150,6 +151,7 @@ std::span<const Route> routes() {
         add(service_routes());
         add(host_volume_routes());
         add(volume_routes());
+        add(csi_volume_routes());
         add(event_routes());
         add(dashboard_routes());
         return all;
@@ -199,6 +201,9 @@ Outcome handle(const Request& request, const Context& context) {
     if (route.speaks == Speaks::WebSocket) {
         // Its token may come in the first message: the session asks for access itself.
         return route.handler(request, found.values, context);
+    }
+    if (asks_other_region(request, route, context)) {
+        return finished(text_response(500, std::string(kNoRegion)), how);
     }
     if (route.where != Where::Local && !context.state) {
         return finished(text_response(500, std::string(kNoLeader)), how);

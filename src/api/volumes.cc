@@ -1,10 +1,10 @@
-// Routes that read volumes, plugins and scaling policies. Source: Nomad HTTP API, 6 and 13.
-#include "api/listing.h"
+// Routes that list volumes and read scaling policies. Source: Nomad HTTP API, 6 and 13.
+#include "api/csi_volumes.h"
+#include "api/named.h"
 #include "api/params.h"
 #include "api/reading.h"
 #include "api/routes.h"
 #include "api/status.h"
-#include "model/csi.h"
 #include "model/host_volume.h"
 #include "wire/json_codec.h"
 
@@ -55,15 +55,11 @@ Outcome host_volumes(const Request& request, const Context& context) {
             }
             NL_TRY(
                 Look look,
-                list_page(
+                list_named(
                     rows,
                     options,
-                    TokenKind::Text,
-                    [](const auto* row) { return SortToken{0, row->namespace_ + "." + row->id}; },
-                    [](const auto* row) { return wire::to_value(*row); },
-                    [](std::string& out, const auto* row) {
-                        wire::append_json(out, volume_stub(*row));
-                    }
+                    [](const auto& row) { return row.namespace_ + "." + row.id; },
+                    volume_stub
                 )
             );
             look.index = c.state.table_index(TableId::HostVolumes);
@@ -71,6 +67,11 @@ Outcome host_volumes(const Request& request, const Context& context) {
             return look;
         }
     );
+}
+
+/// Without a type there is nothing to list.
+Result<Look> no_volumes(const Context& c, const ReadOptions&) {
+    return of_table(Look{json_response("[]"), {}, {}, {}}, c, TableId::CsiVolumes);
 }
 
 Outcome volumes(const Request& request, const PathValues&, const Context& context) {
@@ -81,29 +82,18 @@ Outcome volumes(const Request& request, const PathValues&, const Context& contex
     if (!type.empty() && type != "csi") {
         return text_response(404, "resource not found");
     }
-    // No way of registering a CSI volume exists yet, so there is none to list.
-    return read(request, context, [](const Context& c, const ReadOptions&) -> Result<Look> {
-        return Look{
-            json_response("[]"),
-            c.state.table_index(TableId::CsiVolumes),
-            {state::watch_table(TableId::CsiVolumes)},
-            {}
-        };
-    });
+    return type.empty() ? read(request, context, no_volumes) : list_csi_volumes(request, context);
 }
 
-Outcome plugins(const Request& request, const PathValues&, const Context& context) {
-    if (text_param(request, "type") != "csi") {
-        return text_response(404, "resource not found");
-    }
-    return read(request, context, [](const Context& c, const ReadOptions&) -> Result<Look> {
-        return Look{
-            json_response("[]"),
-            c.state.table_index(TableId::CsiPlugins),
-            {state::watch_table(TableId::CsiPlugins)},
-            {}
-        };
-    });
+model::ScalingPolicyListStub policy_stub(const model::ScalingPolicy& row) {
+    model::ScalingPolicyListStub stub;
+    stub.id = row.id;
+    stub.enabled = row.enabled;
+    stub.type = row.type;
+    stub.target = row.target;
+    stub.create_index = row.create_index;
+    stub.modify_index = row.modify_index;
+    return stub;
 }
 
 Outcome policies(const Request& request, const PathValues&, const Context& context) {
@@ -130,47 +120,20 @@ Outcome policies(const Request& request, const PathValues&, const Context& conte
             }
             NL_TRY(
                 Look look,
-                list_page(
-                    rows,
-                    options,
-                    TokenKind::Text,
-                    [](const auto* row) { return SortToken{0, row->id}; },
-                    [](const auto* row) { return wire::to_value(*row); },
-                    [](std::string& out, const auto* row) {
-                        model::ScalingPolicyListStub stub;
-                        stub.id = row->id;
-                        stub.enabled = row->enabled;
-                        stub.type = row->type;
-                        stub.target = row->target;
-                        stub.create_index = row->create_index;
-                        stub.modify_index = row->modify_index;
-                        wire::append_json(out, stub);
-                    }
-                )
+                list_named(rows, options, [](const auto& row) { return row.id; }, policy_stub)
             );
-            look.index = c.state.table_index(TableId::ScalingPolicies);
-            look.keys = {state::watch_table(TableId::ScalingPolicies)};
-            return look;
+            return of_table(std::move(look), c, TableId::ScalingPolicies);
         }
     );
 }
 
 Outcome policy(const Request& request, const PathValues& path, const Context& context) {
-    return read(
+    return read_named(
         request,
         context,
-        [id = path[0]](const Context& c, const ReadOptions&) -> Result<Look> {
-            const auto* found = c.state.scaling_policy(id);
-            if (found == nullptr) {
-                return missing(c, TableId::ScalingPolicies, "policy not found");
-            }
-            return Look{
-                json_response(wire::to_json(*found)),
-                found->modify_index,
-                {state::watch_table(TableId::ScalingPolicies)},
-                {}
-            };
-        }
+        TableId::ScalingPolicies,
+        "policy not found",
+        [id = path[0]](const Context& c) { return c.state.scaling_policy(id); }
     );
 }
 
@@ -182,7 +145,6 @@ constexpr Route kRoutes[] = {
      "type node_id node_pool plugin_id",
      "List volumes.",
      volumes},
-    {kGet, "/v1/plugins", Where::Server, "plugin:list", "type", "List CSI plugins.", plugins},
     {kGet,
      "/v1/scaling/policies",
      Where::Server,

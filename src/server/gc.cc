@@ -299,6 +299,15 @@ std::vector<state::Command> Gc::collect(const state::Snapshot& snapshot, WallTim
     if (!tokens.names.empty()) {
         commands.push_back(state::make_command(tokens, wall));
     }
+    state::commands::OneTimeTokenDelete once;
+    for (const model::OneTimeToken& token : snapshot.one_time_tokens()) {
+        if (token.expires_at <= wall && once.names.size() < options_.max_per_command) {
+            once.names.push_back(token.one_time_secret_id);
+        }
+    }
+    if (!once.names.empty()) {
+        commands.push_back(state::make_command(once, wall));
+    }
     return commands;
 }
 
