@@ -262,8 +262,37 @@ private:
                     Doc(state)["State"].text()
                 ))
             );
-            show_resources(name, Doc(stats)["Tasks"][name]["ResourceUsage"]);
+            const Doc usage = Doc(stats)["Tasks"][name]["ResourceUsage"];
+            show_resources(name, usage);
+            if (context_.on("stats") && !usage.is_null()) {
+                show_measured("Memory Stats", usage["MemoryStats"]);
+                show_measured("CPU Stats", usage["CpuStats"]);
+            }
             show_events(state);
+        }
+    }
+
+    /// What the driver measures, a column for each figure.
+    void show_measured(const char* title, Doc stats) const {
+        Row names;
+        Row figures;
+        for (const Value& item : stats["Measured"].list()) {
+            const std::string name = Doc(item).text();
+            std::string key = name;
+            std::erase(key, ' ');
+            const Doc figure = stats[key];
+            const bool is_share = name == "Percent" || name == "System Mode" || name == "User Mode";
+            names.push_back(name);
+            figures.push_back(
+                is_share || name.starts_with("Throttled") || name == "Total Ticks"
+                    ? fmt::format("{:.2f}{}", figure.number(), is_share ? "%" : "")
+                    : binary_size(static_cast<std::uint64_t>(std::max(0.0, figure.number())))
+            );
+        }
+        if (!names.empty()) {
+            context_.line("");
+            context_.line("{}", title);
+            context_.ui().line(table({names, figures}));
         }
     }
 
@@ -398,10 +427,7 @@ Command alloc_status_command() {
                  .help = "Show whole ids and why the node was chosen."},
                 {.name = "stats",
                  .kind = FlagKind::Bool,
-                 .help = "Show the use of resources in detail.",
-                 .fallback = {},
-                 .alias = {},
-                 .hidden = true},
+                 .help = "Show what each task uses in detail."},
                 {.name = "ui",
                  .kind = FlagKind::Bool,
                  .help = "Open the web page.",

@@ -25,6 +25,7 @@ constexpr auto kGroups = std::to_array<std::pair<std::string_view, std::string_v
     {"alloc", "Look at allocations and act on them"},
     {"bench", "Load a cluster to see what it bears"},
     {"cluster", "Look at a seed cluster, hand over its leadership, drain a node"},
+    {"config", "Check configurations"},
     {"completion", "Print shell completion scripts"},
     {"deployment", "Look at deployments and steer them"},
     {"eval", "Look at evaluations"},
@@ -34,6 +35,7 @@ constexpr auto kGroups = std::to_array<std::pair<std::string_view, std::string_v
     {"log", "Read the replicated log of a seed cluster"},
     {"namespace", "Work with namespaces"},
     {"node", "Look at nodes, drain them, set their eligibility"},
+    {"node intro", "Introduce new nodes"},
     {"node pool", "Work with node pools"},
     {"operator", "Look after the servers"},
     {"operator autopilot", "Read and change autopilot's settings"},
@@ -48,6 +50,9 @@ constexpr auto kGroups = std::to_array<std::pair<std::string_view, std::string_v
     {"service", "Look at registered services"},
     {"system", "Clean up and repair the cluster's records"},
     {"var", "Work with variables"},
+    {"volume", "Work with volumes"},
+    {"volume claim", "Work with claims to sticky host volumes"},
+    {"volume snapshot", "Work with snapshots of CSI volumes"},
 });
 
 std::string indented(std::string_view text, std::string_view by) {

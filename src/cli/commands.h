@@ -150,10 +150,15 @@ Command agent_info_command();
 Command check_command();
 Command status_command();
 Command version_command();
+Command login_command();
+Command node_intro_create_command();
+Command config_validate_command();
+Command operator_debug_command();
 
 /// Commands of features that open-source servers answer with a sentence.
 std::vector<Command> enterprise_commands();
 std::vector<Command> tls_commands();
 std::vector<Command> volume_commands();
+std::vector<Command> volume_snapshot_commands();
 
 }  // namespace nl::cli

@@ -70,6 +70,66 @@ Command make(
     };
 }
 
+constexpr std::string_view kQuotaHcl =
+    "name        = \"default-quota\"\n"
+    "description = \"Limit the shared default namespace\"\n"
+    "\n"
+    "# Limits are for one region each.\n"
+    "limit {\n"
+    "  region = \"global\"\n"
+    "  region_limit {\n"
+    "    cpu        = 2500\n"
+    "    memory     = 1000\n"
+    "    memory_max = 1000\n"
+    "  }\n"
+    "}\n";
+constexpr std::string_view kQuotaJson =
+    "{\n"
+    "    \"Name\": \"default-quota\",\n"
+    "    \"Description\": \"Limit the shared default namespace\",\n"
+    "    \"Limits\": [\n"
+    "        {\n"
+    "            \"Region\": \"global\",\n"
+    "            \"RegionLimit\": {\n"
+    "                \"CPU\": 2500,\n"
+    "                \"MemoryMB\": 1000,\n"
+    "                \"MemoryMaxMB\": 1000\n"
+    "            }\n"
+    "        }\n"
+    "    ]\n"
+    "}\n";
+
+int run_quota_init(Context& context) {
+    const bool json = context.on("json");
+    std::string name = context.argument(0);
+    if (name.empty()) {
+        name = json ? "spec.json" : "spec.hcl";
+    }
+    if (context.env().file_exists(name)) {
+        return context.fail("Quota specification \"{}\" already exists", name);
+    }
+    const auto written = context.env().write_file(name, json ? kQuotaJson : kQuotaHcl);
+    if (!written) {
+        return context.fail("Failed to write \"{}\": {}", name, written.error().message);
+    }
+    context.line("Example quota specification written to {}", name);
+    return 0;
+}
+
+Command quota_init() {
+    return {
+        .path = "quota init",
+        .usage = "[options] [<filename>]",
+        .synopsis = "Write an example of a quota",
+        .help = "Writes an example to spec.hcl, or to the file that is named.\n\n"
+                "Example:\n\n  $ nomad-lite quota init quota.hcl",
+        .flags = {{.name = "json", .kind = FlagKind::Bool, .help = "As JSON."}},
+        .arguments = {.least = 0, .most = 1, .words = "either no arguments or one: <filename>"},
+        .run = run_quota_init,
+        .family = Family::Local,
+    };
+}
+
 ArgumentRule one(const char* word) {
     return {.least = 1, .most = 1, .words = fmt::format("one argument: {}", word)};
 }
@@ -78,6 +138,7 @@ ArgumentRule one(const char* word) {
 
 std::vector<Command> enterprise_commands() {
     std::vector<Command> out;
+    out.push_back(quota_init());
     out.push_back(make("quota list", "", "List quotas", {}, {"GET", {"quotas"}, "Error retrieving quotas"}));
     out.push_back(make(
         "quota status", "<quota>", "Show a quota and its use", one("<quota>"), {"GET", {"quota", "%"}, "Error retrieving quota"}

@@ -320,6 +320,9 @@ private:
                 context_.ui().line(Doc(sentence).text());
             }
         }
+        for (const Value& placement : Doc(*answer)["Placements"].list()) {
+            context_.ui().line(Doc(placement)["Sentence"].text());
+        }
         return 0;
     }
 

@@ -72,6 +72,9 @@ public:
             show_events();
             show_allocated(Doc(*allocations).list());
             show_use(Doc(*allocations).list(), stats);
+            if (context_.on("stats")) {
+                show_stats(stats);
+            }
         }
         context_.ui().section("Allocations");
         context_.ui().line(allocation_table(context_, Doc(*allocations).list()));
@@ -242,6 +245,51 @@ private:
         ));
     }
 
+    /// Each CPU, the memory and each disk by itself.
+    void show_stats(Doc stats) const {
+        const auto percent = [](Doc value) { return fmt::format("{:.2f}%", value.number()); };
+        context_.ui().section("CPU Stats");
+        bool first = true;
+        for (const Value& item : stats["CPU"].list()) {
+            const Doc cpu(item);
+            context_.ui().line(
+                (first ? "" : "\n") + key_values({
+                                          {"CPU", cpu["CPU"].text()},
+                                          {"User", percent(cpu["User"])},
+                                          {"System", percent(cpu["System"])},
+                                          {"Idle", percent(cpu["Idle"])},
+                                      })
+            );
+            first = false;
+        }
+        const Doc memory = stats["Memory"];
+        context_.ui().section("Memory Stats");
+        context_.ui().line(key_values({
+            {"Total", bytes_text(memory["Total"].number())},
+            {"Available", bytes_text(memory["Available"].number())},
+            {"Used", bytes_text(memory["Used"].number())},
+            {"Free", bytes_text(memory["Free"].number())},
+        }));
+        context_.ui().section("Disk Stats");
+        first = true;
+        for (const Value& item : stats["DiskStats"].list()) {
+            const Doc disk(item);
+            context_.ui().line(
+                (first ? "" : "\n") +
+                key_values({
+                    {"Device", disk["Device"].text()},
+                    {"MountPoint", disk["Mountpoint"].text()},
+                    {"Size", bytes_text(disk["Size"].number())},
+                    {"Used", bytes_text(disk["Used"].number())},
+                    {"Available", bytes_text(disk["Available"].number())},
+                    {"Used Percent", percent(disk["UsedPercent"])},
+                    {"Inodes Percent", percent(disk["InodesUsedPercent"])},
+                })
+            );
+            first = false;
+        }
+    }
+
     void show_map(const char* title, Doc map) const {
         Pairs pairs;
         for (const auto& [key, value] : map.map()) {
@@ -370,10 +418,7 @@ Command node_status_command() {
                  .help = "Show whole ids, drivers, attributes."},
                 {.name = "stats",
                  .kind = FlagKind::Bool,
-                 .help = "Show the use of resources in detail.",
-                 .fallback = {},
-                 .alias = {},
-                 .hidden = true},
+                 .help = "Show each CPU and each disk by itself."},
                 {.name = "os", .kind = FlagKind::Bool, .help = "Show the operating systems."},
                 {.name = "quiet", .kind = FlagKind::Bool, .help = "Only the ids."},
                 {.name = "allocs",

@@ -147,6 +147,10 @@ Registry make_registry() {
              check_command,
              status_command,
              version_command,
+             login_command,
+             node_intro_create_command,
+             config_validate_command,
+             operator_debug_command,
              volume_create_command,
              volume_register_command,
              volume_init_command,
@@ -155,7 +159,7 @@ Registry make_registry() {
          }) {
         registry.add(make());
     }
-    for (const auto make : {enterprise_commands, tls_commands, volume_commands}) {
+    for (const auto make : {enterprise_commands, tls_commands, volume_commands, volume_snapshot_commands}) {
         for (Command& command : make()) {
             registry.add(std::move(command));
         }
