@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""R1 and reads of the HTTP API against one agent of its own: parked blocking queries, event-stream readers, lists of jobs.
+"""R1 and Q1 of the HTTP API against one agent of its own: parked blocking queries, event-stream readers, lists of jobs and allocations.
 
-usage: http_bench.py [BINARY] [--parked N] [--readers N] [--jobs N]
-Prints memory of the agent (VmRSS) for each parked query and each reader, the time from sending a write to each wake-up, and
-the latency of GET /v1/jobs whole and in pages.
+usage: http_bench.py [BINARY] [--parked N] [--readers N] [--jobs N] [--allocs N] [--only r1|q1]
+R1 prints memory of the agent (VmRSS) for each parked query and each reader, and the time from sending a write to each wake-up. Q1 prints the
+latency of GET /v1/jobs and GET /v1/allocations, whole, in pages and filtered; the allocations run on simulated nodes (`bench nodes`).
 """
 import argparse
 import asyncio
@@ -22,6 +22,8 @@ parser.add_argument("binary", nargs="?", default=os.path.join(HERE, "..", "build
 parser.add_argument("--parked", type=int, default=10_000)
 parser.add_argument("--readers", type=int, default=1_000)
 parser.add_argument("--jobs", type=int, default=100_000)
+parser.add_argument("--allocs", type=int, default=100_000)
+parser.add_argument("--only", choices=("r1", "q1"))
 args = parser.parse_args()
 
 
@@ -110,7 +112,65 @@ async def register_all(address, count):
     return time.perf_counter() - begin
 
 
+def show_reads(address, noun, cases):
+    for name, target, rounds in cases:
+        times, size = timed_reads(address, target, rounds)
+        print(f"Q1 GET {noun}, {name}: {size / 1e6:.2f} MB, p50 {percentile(times, .5):.1f} ms, p99 {percentile(times, .99):.1f} ms ({rounds} reads)", flush=True)
+
+
+def parked_and_readers(address, pid):
+    each, wrote, delays = asyncio.run(wake_ups(address, pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", "for-readers"))
+    print(f"R1 event-stream readers: {args.readers}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the event p50 "
+          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
+    _, headers = call(address, "GET", "/v1/node/pools")
+    each, wrote, delays = asyncio.run(wake_ups(
+        address, pid, args.parked, f"/v1/node/pools?index={headers['X-Nomad-Index']}&wait=300s", None, "for-parked"))
+    print(f"R1 parked blocking queries: {args.parked}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the wake-ups p50 "
+          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
+
+
+def lists_of_jobs(address, pid):
+    before = rss_kb(pid)
+    took = asyncio.run(register_all(address, args.jobs))
+    print(f"Q1 jobs registered: {args.jobs} in {took:.1f} s, {args.jobs / took:.0f} a second; memory {(rss_kb(pid) - before) / args.jobs:.2f} kB each", flush=True)
+    show_reads(address, "/v1/jobs", (
+        ("whole", "/v1/jobs", 20), ("page of 100", "/v1/jobs?per_page=100", 300),
+        ("page of 100 in the middle", f"/v1/jobs?per_page=100&next_token=default.job-{args.jobs // 2:06}", 300),
+        ("filtered", "/v1/jobs?filter=" + urllib.request.quote('ID == "job-000007"'), 20)))
+
+
+def lists_of_allocations(address, rpc, pid, folder):
+    before, nodes = rss_kb(pid), 100
+    with open(os.path.join(folder, "nodes.log"), "wb") as log:
+        simulated = subprocess.Popen([args.binary, "bench", "nodes", "-count", str(nodes), "-servers", rpc], stdout=log, stderr=log)
+    try:
+        while len([n for n in json.loads(call(address, "GET", "/v1/nodes")[0]) if n["Status"] == "ready"]) < nodes:
+            time.sleep(0.2)
+        begin, step = time.perf_counter(), 10_000
+        for first in range(0, args.allocs, step):
+            call(address, "PUT", "/v1/jobs", {"Job": {
+                "ID": f"many-{first}", "Name": "many", "Type": "batch", "Datacenters": ["*"], "TaskGroups": [{
+                    "Name": "g", "Count": min(step, args.allocs - first), "EphemeralDisk": {"SizeMB": 10}, "Tasks": [{
+                        "Name": "t", "Driver": "mock_driver", "Config": {"run_for": "1h"}, "LogConfig": {"MaxFiles": 1, "MaxFileSizeMB": 1}, "Resources": {"CPU": 20, "MemoryMB": 16}}]}]}})
+        while sum(json.loads(call(address, "GET", f"/v1/job/many-{first}/summary")[0])["Summary"]["g"]["Running"]
+                  for first in range(0, args.allocs, step)) < args.allocs:
+            time.sleep(0.5)
+        took = time.perf_counter() - begin
+        print(f"Q1 allocations running: {args.allocs} after {took:.1f} s; memory {(rss_kb(pid) - before) / args.allocs:.2f} kB each", flush=True)
+        page = json.loads(call(address, "GET", "/v1/allocations?per_page=1")[0])[0]
+        quoted = urllib.request.quote(f'ID == "{page["ID"]}"')
+        middle = call(address, "GET", f"/v1/allocations?per_page={args.allocs // 2}")[1]["X-Nomad-NextToken"]
+        show_reads(address, "/v1/allocations", (
+            ("whole", "/v1/allocations", 20), ("whole without task states", "/v1/allocations?task_states=false", 20),
+            ("page of 100", "/v1/allocations?per_page=100", 100), ("page of 100 in the middle", f"/v1/allocations?per_page=100&next_token={middle}", 100),
+            ("filtered", f"/v1/allocations?filter={quoted}", 20)))
+    finally:
+        simulated.terminate()
+        simulated.wait()
+
+
 def main():
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = tempfile.mkdtemp(prefix="nomad-lite-bench-")
@@ -125,25 +185,15 @@ def main():
         while not os.path.exists(path):
             time.sleep(0.05)
         with open(path, encoding="utf-8") as f:
-            address = json.load(f)["http"]
+            addresses = json.load(f)
+        address = addresses["http"]
         while call(address, "GET", "/v1/status/leader")[0] == b'""':
             time.sleep(0.05)
-        each, wrote, delays = asyncio.run(wake_ups(address, agent.pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", "for-readers"))
-        print(f"event-stream readers: {args.readers}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the event p50 "
-              f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
-        _, headers = call(address, "GET", "/v1/node/pools")
-        each, wrote, delays = asyncio.run(wake_ups(
-            address, agent.pid, args.parked, f"/v1/node/pools?index={headers['X-Nomad-Index']}&wait=300s", None, "for-parked"))
-        print(f"parked blocking queries: {args.parked}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the wake-ups p50 "
-              f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
-        before = rss_kb(agent.pid)
-        took = asyncio.run(register_all(address, args.jobs))
-        print(f"jobs registered: {args.jobs} in {took:.1f} s, {args.jobs / took:.0f} a second; memory {(rss_kb(agent.pid) - before) / args.jobs:.2f} kB each")
-        for name, target, rounds in (("whole", "/v1/jobs", 20), ("page of 100", "/v1/jobs?per_page=100", 300),
-                                     ("page of 100 in the middle", f"/v1/jobs?per_page=100&next_token=default.job-{args.jobs // 2:06}", 300),
-                                     ("filtered", "/v1/jobs?filter=" + urllib.request.quote('ID == "job-000007"'), 5)):
-            times, size = timed_reads(address, target, rounds)
-            print(f"GET /v1/jobs, {name}: {size / 1e6:.2f} MB, p50 {percentile(times, .5):.1f} ms, p99 {percentile(times, .99):.1f} ms ({rounds} reads)")
+        if args.only != "q1":
+            parked_and_readers(address, agent.pid)
+        if args.only != "r1":
+            lists_of_jobs(address, agent.pid)
+            lists_of_allocations(address, addresses["rpc"], agent.pid, folder)
     finally:
         agent.terminate()
         agent.wait()

@@ -141,6 +141,26 @@ def test_tokens_on_a_server_and_on_an_agent_without_one():
             assert refused(lambda address=address: TokenApi(address, reader).get("/v1/nodes")) == 403
 
 
+def test_a_program_beside_a_task_that_is_not_isolated_needs_a_right_of_its_own():
+    with Cluster() as cluster:
+        agent = cluster.single(ACL)
+        manager = TokenApi(agent.addresses()["http"], bootstrap(agent.api())["SecretID"])
+        manager.wait("a ready node", "/v1/nodes", lambda nodes: [n for n in nodes if n["Status"] == "ready"])
+        manager.put("/v1/jobs", {"Job": {"ID": "raw", "Name": "raw", "Type": "service", "Datacenters": ["*"], "TaskGroups": [{
+            "Name": "g", "Tasks": [{"Name": "t", "Driver": "raw_exec", "Config": {"command": "/bin/sleep", "args": ["600"]}}]}]}})
+        alloc = manager.wait_allocs("raw", lambda found: [a for a in found if a["ClientStatus"] == "running"])[0]["ID"]
+        manager.put("/v1/acl/policy/writer", {"Name": "writer", "Rules": 'namespace "default" {\n  policy = "write"\n}'})
+        manager.put("/v1/acl/policy/node-exec", {"Name": "node-exec", "Rules": 'namespace "default" {\n  capabilities = ["alloc-node-exec"]\n}'})
+
+        def run(*policies):
+            token = manager.put("/v1/acl/token", {"Name": "x", "Type": "client", "Policies": list(policies)})["SecretID"]
+            return agent.cli("alloc", "exec", "-token", token, "-task", "t", alloc, "/bin/echo", "inside", check=False)
+        denied = run("writer")
+        assert denied.returncode != 0 and "Permission denied" in denied.stderr, (denied.stdout, denied.stderr)
+        allowed = run("writer", "node-exec")
+        assert (allowed.returncode, allowed.stdout) == (0, "inside\n"), allowed.stderr
+
+
 def test_bootstrap_reset_and_commands():
     with Cluster() as cluster:
         start_servers(cluster, 1)
