@@ -142,7 +142,7 @@ public:
             });
         });
         post([r = std::move(request)](Exchange& self) mutable {
-            self.own_request_ = std::move(r);
+            self.own_request_ = std::make_unique<api::Request>(std::move(r));
             api::Request& asked = self.request_;
             asked.method = "GET";
             asked.path = "/v1/acl/admission";
@@ -734,7 +734,8 @@ private:
     bool linearizable_{false};
     Instant granted_until_;
     int confirmations_{0};
-    std::optional<api::Request> own_request_;
+    /// What is asked of this agent itself, once a server has admitted it.
+    std::unique_ptr<api::Request> own_request_;
     bool vouched_{false};
 };
 

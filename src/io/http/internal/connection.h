@@ -12,7 +12,7 @@
 
 #include <array>
 #include <atomic>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -110,7 +110,8 @@ private:
 
     /// What is to be written, each with the bytes it counts in buffered_. The front is written from
     /// slice_at_ on.
-    std::deque<std::pair<Bytes, std::size_t>> out_;
+    /// A list: an empty one holds no memory, and most connections only wait.
+    std::list<std::pair<Bytes, std::size_t>> out_;
     std::size_t slice_at_ = 0;
     bool write_active_ = false;
 
