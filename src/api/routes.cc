@@ -75,6 +75,21 @@ Methods method_bit(std::string_view method) {
     return method == "DELETE" ? kDelete : 0;
 }
 
+/// Below some paths Nomad looks at the rest itself, and words what it does not know.
+Response unknown_path(std::string_view path) {
+    for (const std::string_view below : {"/v1/allocation/", "/v1/client/allocation/"}) {
+        if (path.starts_with(below) && path.size() > below.size()) {
+            return text_response(404, "resource not found");
+        }
+    }
+    for (const std::string_view call : {"ls", "stat", "readat", "cat", "stream", "logs"}) {
+        if (path == fmt::format("/v1/client/fs/{}/", call)) {
+            return text_response(400, "must provide a valid alloc id");
+        }
+    }
+    return text_response(404, "404 page not found\n");
+}
+
 std::string_view first_segment(std::string_view text) {
     return text.substr(0, text.find('/'));
 }
@@ -193,7 +208,7 @@ Outcome handle(const Request& request, const Context& context) {
     if (found.route == nullptr) {
         return finished(
             found.wrong_method ? text_response(405, std::string(kInvalidMethod))
-                               : text_response(404, "404 page not found\n"),
+                               : unknown_path(request.path),
             how
         );
     }
