@@ -252,10 +252,7 @@ Command job_plan_command() {
                  .help = "Print the plan through a Go template."},
                 {.name = "vault-namespace",
                  .kind = FlagKind::Text,
-                 .help = "The Vault namespace.",
-                 .fallback = {},
-                 .alias = {},
-                 .hidden = true},
+                 .help = "The job's namespace in Vault, instead of the file's."},
             } +
             job_source_flags(),
         .arguments = {.least = 1, .most = 1, .words = "one argument: <path>"},
@@ -276,10 +273,7 @@ Command job_validate_command() {
             std::vector<FlagSpec>{
                 {.name = "vault-namespace",
                  .kind = FlagKind::Text,
-                 .help = "The Vault namespace.",
-                 .fallback = {},
-                 .alias = {},
-                 .hidden = true},
+                 .help = "The job's namespace in Vault, instead of the file's."},
             } +
             job_source_flags(),
         .arguments = {.least = 1, .most = 1, .words = "one argument: <path>"},

@@ -1,5 +1,8 @@
 #include "cli/job_source.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace nl::cli {
 
 namespace {
@@ -137,6 +140,16 @@ std::optional<JobSource> read_job(Context& context, Api& api, const std::string&
             map->insert_or_assign("Namespace", api.settings().namespace_);
         } else if (!own.empty()) {
             api.use_namespace(own);
+        }
+        for (const auto& [flag, field] :
+             {std::pair("consul-namespace", "ConsulNamespace"),
+              std::pair("vault-namespace", "VaultNamespace")}) {
+            const bool known = std::ranges::any_of(context.command().flags, [&](const auto& spec) {
+                return spec.name == flag;
+            });
+            if (known && context.flags().given(flag)) {
+                map->insert_or_assign(field, context.text(flag));
+            }
         }
         if (Doc(out.job)["Region"].is_null() && !api.settings().region.empty()) {
             map->insert_or_assign("Region", api.settings().region);

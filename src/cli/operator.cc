@@ -2,6 +2,7 @@
 
 #include "cli/context.h"
 #include "cli/frames.h"
+#include "cli/lookup.h"
 
 #include <array>
 
@@ -218,11 +219,15 @@ int run_monitor(Context& context) {
         return 1;
     }
     Query query{{"log_level", context.text("log-level")}};
-    for (const auto& [flag, name] :
-         {std::pair("node-id", "node_id"), std::pair("server-id", "server_id")}) {
-        if (!context.text(flag).empty()) {
-            query.emplace_back(name, context.text(flag));
+    if (!context.text("node-id").empty()) {
+        const auto node = find_node(context, *api, context.text("node-id"));
+        if (!node) {
+            return 1;
         }
+        query.emplace_back("node_id", Doc(*node)["ID"].text());
+    }
+    if (!context.text("server-id").empty()) {
+        query.emplace_back("server_id", context.text("server-id"));
     }
     for (const auto& [flag, name] :
          {std::pair("json", "log_json"), std::pair("log-include-location", "log_include_location")
