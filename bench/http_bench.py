@@ -32,6 +32,12 @@ def rss_kb(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
 
 
+def cpu_ms(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 def percentile(values, share):
     values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * share))]
@@ -74,14 +80,16 @@ async def wake_ups(address, pid, count, target, first, name):
         return time.perf_counter()
     waits = [asyncio.ensure_future(wait(reader)) for reader, _ in open_]
     await asyncio.sleep(0)
+    spent = cpu_ms(pid)
     begin = time.perf_counter()
     await asyncio.to_thread(call, address, "PUT", "/v1/node/pools", {"Name": name, "Description": "w"})
     written = time.perf_counter()
     ends = await asyncio.gather(*waits)
+    spent = cpu_ms(pid) - spent
     for _, writer in open_:
         writer.close()
     delays = [(end - begin) * 1000 for end in ends]
-    return held / count, (written - begin) * 1000, delays
+    return held / count, (written - begin) * 1000, delays, spent
 
 
 def timed_reads(address, path, rounds):
@@ -119,14 +127,14 @@ def show_reads(address, noun, cases):
 
 
 def parked_and_readers(address, pid):
-    each, wrote, delays = asyncio.run(wake_ups(address, pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", "for-readers"))
+    each, wrote, delays, spent = asyncio.run(wake_ups(address, pid, args.readers, "/v1/event/stream?topic=NodePool", b"{}\n", "for-readers"))
     print(f"R1 event-stream readers: {args.readers}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the event p50 "
-          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
+          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms; the agent used {spent:.0f} ms of cpu for it", flush=True)
     _, headers = call(address, "GET", "/v1/node/pools")
-    each, wrote, delays = asyncio.run(wake_ups(
+    each, wrote, delays, spent = asyncio.run(wake_ups(
         address, pid, args.parked, f"/v1/node/pools?index={headers['X-Nomad-Index']}&wait=300s", None, "for-parked"))
     print(f"R1 parked blocking queries: {args.parked}, {each:.1f} kB each; a write takes {wrote:.1f} ms; from its sending to the wake-ups p50 "
-          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms", flush=True)
+          f"{percentile(delays, .5):.0f} ms, p99 {percentile(delays, .99):.0f} ms, last {max(delays):.0f} ms; the agent used {spent:.0f} ms of cpu for it", flush=True)
 
 
 def lists_of_jobs(address, pid):

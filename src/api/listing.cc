@@ -6,6 +6,11 @@
 #include "model/allocation.h"
 #include "wire/partial.h"
 
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
 namespace nl::api {
 
 Result<expr::Filter> list_filter(const ReadOptions& options) {
@@ -140,13 +145,67 @@ Result<AllocStubOptions> alloc_stub_options(const Request& request) {
     return out;
 }
 
+namespace {
+
+using AllocPlace = std::pair<Index, Uuid>;
+
+AllocPlace place_of(const state::AllocView& alloc, bool by_id) {
+    return {by_id ? Index(0) : alloc.create_index(), alloc.id()};
+}
+
+/// Where a page begins; nothing for the beginning, or for a token that is none.
+std::optional<AllocPlace> start_of_page(const std::string& token, bool by_id) {
+    const std::size_t dot = by_id ? std::string::npos : token.find('.');
+    AllocPlace out;
+    if (!by_id) {
+        const char* end = token.data() + std::min(dot, token.size());
+        const auto [at, failed] = std::from_chars(token.data(), end, out.first.value);
+        if (failed != std::errc() || at != end || dot == std::string::npos) {
+            return {};
+        }
+    }
+    const auto id = Uuid::parse(by_id ? token : token.substr(dot + 1));
+    if (!id) {
+        return {};
+    }
+    out.second = *id;
+    return out;
+}
+
+/// Puts allocations into the order of the list. Of a page only what may stand on it is kept: a
+/// hundred thousand rows are not sorted to show a hundred.
+void sort_page(std::vector<state::AllocView>& allocs, const ReadOptions& options, bool by_id) {
+    const auto before = [&](const state::AllocView& a, const state::AllocView& b) {
+        return options.reverse ? place_of(b, by_id) < place_of(a, by_id)
+                               : place_of(a, by_id) < place_of(b, by_id);
+    };
+    std::size_t wanted = allocs.size();
+    if (options.per_page > 0 && options.filter.empty()) {
+        if (const auto start = start_of_page(options.next_token, by_id)) {
+            std::erase_if(allocs, [&](const state::AllocView& alloc) {
+                const AllocPlace place = place_of(alloc, by_id);
+                return options.reverse ? *start < place : place < *start;
+            });
+        }
+        // One more than the page, which the next one begins with.
+        wanted = options.per_page < allocs.size() ? options.per_page + 1 : allocs.size();
+    }
+    if (wanted == allocs.size()) {
+        std::sort(allocs.begin(), allocs.end(), before);
+        return;
+    }
+    const auto end = allocs.begin() + static_cast<std::ptrdiff_t>(wanted);
+    std::partial_sort(allocs.begin(), end, allocs.end(), before);
+    allocs.erase(end, allocs.end());
+}
+
+}  // namespace
+
 Result<Look> list_allocs(
     std::vector<state::AllocView> allocs, const ReadOptions& options, AllocStubOptions stubs
 ) {
     const bool by_id = !options.prefix.empty();
-    sort_by(allocs, options.reverse, [by_id](const state::AllocView& alloc) {
-        return std::pair(by_id ? Index(0) : alloc.create_index(), alloc.id());
-    });
+    sort_page(allocs, options, by_id);
     const std::vector<std::string> fields = expr::filter_fields(options.filter);
     return list_page(
         allocs,

@@ -3,8 +3,11 @@
 What a route answers is looked at elsewhere; here none may fall through to the router's own 404, hang, or answer with a server's mistake.
 """
 import http.client
+import json
 import os
 import re
+import urllib.parse
+import urllib.request
 
 import pytest
 from harness import Cluster
@@ -123,3 +126,27 @@ def test_states_of_named_jobs(agent):
     assert [job["ID"] for job in named] == ["two"]
     assert {job["ID"] for job in agent.api().get("/v1/jobs/statuses")} >= {"one", "two"}
     assert ask(address, "POST", "/v1/jobs/statuses") == (400, "Request body is empty")
+
+
+def test_pages_of_allocations_lose_nothing_and_repeat_nothing(agent):
+    api, address = agent.api(), agent.addresses()["http"]
+    for i in range(4):
+        api.put("/v1/jobs", {"Job": {
+            "ID": f"many-{i}", "Name": "many", "Type": "batch", "Datacenters": ["*"], "TaskGroups": [{
+                "Name": "g", "Count": 13, "EphemeralDisk": {"SizeMB": 10}, "Tasks": [{
+                    "Name": "t", "Driver": "mock_driver", "Config": {"run_for": "1h"}, "LogConfig": {"MaxFiles": 1, "MaxFileSizeMB": 1},
+                    "Resources": {"CPU": 1, "MemoryMB": 10}}]}]}})
+    api.wait("the allocations", "/v1/allocations", lambda found: len(found) >= 52)
+
+    def page(query):
+        with urllib.request.urlopen(f"http://{address}/v1/allocations?{query}", timeout=20) as answer:
+            return [a["ID"] for a in json.load(answer)], answer.headers.get("X-Nomad-NextToken")
+    for query in ("task_states=false", "reverse=true", "filter=" + urllib.parse.quote('JobID == "many-1"')):
+        whole, _ = page(query)
+        for size in (1, 7, len(whole), len(whole) + 50):
+            got, token = [], ""
+            while token is not None:
+                part, token = page(f"{query}&per_page={size}" + (f"&next_token={token}" if token else ""))
+                assert len(part) <= size
+                got += part
+            assert got == whole, (query, size)
