@@ -69,6 +69,10 @@ void Founding::stop() {
 
 void Founding::set_membership(raft::Membership membership) {
     const std::lock_guard lock(mutex_);
+    if (membership.members.empty() && cluster_) {
+        // The log of an invited server says nothing yet.
+        return;
+    }
     cluster_ = std::move(membership);
 }
 

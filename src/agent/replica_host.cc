@@ -77,6 +77,9 @@ Result<void> ReplicaHost::start(Callbacks callbacks) {
         replica_,
         server::Replica::recover(options_.replica, Rng(options_.seed), *log_, latest_, io::now())
     );
+    for (const raft::Member& member : options_.contacts.members) {
+        transport_->set_address(member.id, member.address);
+    }
     loop_.set_drained([this] { drain(); });
     snapshot_loop_.start();
     loop_.start();
@@ -209,6 +212,30 @@ void ReplicaHost::publish_status(Instant now, bool at_once) {
     status_ = std::move(fresh);
 }
 
+// The log of a newcomer begins with memberships of long ago: until one names this server, they do
+// not say where today's leader is.
+void ReplicaHost::tell_addresses(const raft::Membership& members) {
+    const ServerId self = options_.replica.raft.self;
+    raft::Membership& contacts = options_.contacts;
+    if (members.find(self) != nullptr) {
+        for (const raft::Member& contact : contacts.members) {
+            known_members_.put(contact);
+        }
+        contacts.members.clear();
+    }
+    for (const raft::Member& member : known_members_.members) {
+        if (members.find(member.id) == nullptr && contacts.find(member.id) == nullptr) {
+            transport_->set_address(member.id, "");
+        }
+    }
+    for (const raft::Member& member : members.members) {
+        if (member.id != self && contacts.find(member.id) == nullptr) {
+            transport_->set_address(member.id, member.address);
+        }
+    }
+    known_members_ = members;
+}
+
 void ReplicaHost::carry_out(server::Effects effects) {
     if (effects.fatal) {
         failed_ = true;
@@ -216,17 +243,7 @@ void ReplicaHost::carry_out(server::Effects effects) {
         return;
     }
     if (effects.membership) {
-        for (const raft::Member& member : known_members_.members) {
-            if (effects.membership->find(member.id) == nullptr) {
-                transport_->set_address(member.id, "");
-            }
-        }
-        for (const raft::Member& member : effects.membership->members) {
-            if (member.id != options_.replica.raft.self) {
-                transport_->set_address(member.id, member.address);
-            }
-        }
-        known_members_ = *effects.membership;
+        tell_addresses(*effects.membership);
         {
             const std::lock_guard lock(mutex_);
             membership_ = *effects.membership;

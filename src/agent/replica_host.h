@@ -29,6 +29,9 @@ public:
         std::string data_dir;
         std::optional<io::TlsOptions> tls;
         std::uint64_t seed{0};
+        /// For a server that is invited: the cluster as it told of itself, so that its leader can be
+        /// answered before the log says where it is.
+        raft::Membership contacts{};
     };
     struct Callbacks {
         /// In log order without gaps; report with applied().
@@ -99,6 +102,7 @@ private:
     void enqueue(server::Event event);
     void drain();
     void carry_out(server::Effects effects);
+    void tell_addresses(const raft::Membership& members);
     void arm();
     void publish_status(Instant now, bool at_once);
 

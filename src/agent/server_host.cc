@@ -271,9 +271,7 @@ void ServerHost::found(raft::Membership membership, bool invited) {
     ReplicaHost::Options options;
     options.replica.raft = options_.raft;
     options.replica.raft.self = self_;
-    if (!invited) {
-        options.replica.founding = std::move(membership);
-    }
+    (invited ? options.contacts : options.replica.founding) = std::move(membership);
     options.replica.snapshot_log_bytes_min = options_.snapshot_log_bytes_min;
     options.data_dir = options_.data_dir.empty() ? "" : options_.data_dir + "/server/raft";
     options.tls = options_.tls;
