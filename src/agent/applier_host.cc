@@ -239,7 +239,7 @@ Result<void> ApplierHost::restore(Index index, BytesView command) {
     const Index now = std::max(index + index_shift_, loaded.index().next());
     index_shift_ = now - index;
     store_ = std::move(loaded);
-    store_.skip(now);
+    store_.replaced(now);
     return {};
 }
 

@@ -33,6 +33,16 @@ void add_read_headers(Look& look, const Context& context, Envelope envelope) {
     }
 }
 
+// Since a saved state was put in place of another, every table counts as changed: what has not
+// changed since may still be other than what the client saw before.
+Index replaced_at(const state::Snapshot& state) {
+    Index at(UINT64_MAX);
+    for (std::size_t i = 0; i < state::kTableCount; ++i) {
+        at = std::min(at, state.table_index(static_cast<state::TableId>(i)));
+    }
+    return at;
+}
+
 /// What a parked read keeps.
 struct Reading {
     ReadOptions options;
@@ -48,6 +58,7 @@ Outcome look_again(
     if (!look) {
         return error_response(look.error());
     }
+    look->index = std::max(look->index, replaced_at(context.state));
     const bool waits = reading->options.min_index > Index(0) &&
                        look->index <= reading->options.min_index && !timed_out &&
                        context.now < reading->deadline;

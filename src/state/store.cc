@@ -55,6 +55,11 @@ void Store::skip(Index index) {
     core_->tables.index = index;
 }
 
+void Store::replaced(Index index) {
+    skip(index);
+    core_->tables.changed.fill(index);
+}
+
 namespace {
 
 template <class Body>

@@ -37,6 +37,9 @@ public:
     /// An entry of the log that is no command of ours (a membership change, a leader's first
     /// entry).
     void skip(Index index);
+    /// This state took another one's place at `index`, above index(): whoever watches a table must
+    /// look again, so each counts as changed here.
+    void replaced(Index index);
     Index index() const;
 
     /// The state as it is now; O(1). Calls without an apply between them give the same version.
