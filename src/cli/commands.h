@@ -137,6 +137,7 @@ Command operator_autopilot_health_command();
 Command operator_snapshot_save_command();
 Command operator_snapshot_restore_command();
 Command operator_snapshot_inspect_command();
+Command operator_snapshot_state_command();
 Command operator_metrics_command();
 Command system_gc_command();
 Command system_reconcile_summaries_command();

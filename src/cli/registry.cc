@@ -135,6 +135,7 @@ Registry make_registry() {
              operator_snapshot_save_command,
              operator_snapshot_restore_command,
              operator_snapshot_inspect_command,
+             operator_snapshot_state_command,
              operator_metrics_command,
              system_gc_command,
              system_reconcile_summaries_command,
