@@ -1,4 +1,7 @@
 // What consensus costs a user, on servers that are processes of their own with durable logs:
+//   consensus_bench w1         writes with 1, 16, 64 and 256 clients, on 3 and on 5 servers, for
+//   --seconds (10) each
+//   consensus_bench b7         failover over 50 kills, then quiet for 10 minutes (--rounds, --seconds)
 //   consensus_bench writes     small durable writes a second (PUT /v1/namespace) with --clients
 //   connections to the leader of --servers servers, for --seconds (W1)
 //   consensus_bench failover   the leader is killed with SIGKILL --rounds times; time to the next
@@ -39,8 +42,11 @@ struct Options {
     std::string binary = "build/release/bin/nomad-lite";
     int servers = 3;
     int clients = 16;
-    int seconds = 5;
-    int rounds = 5;
+    /// 0: what the measurement takes by itself.
+    int seconds = 0;
+    int rounds = 0;
+    int seconds_or(int otherwise) const { return seconds > 0 ? seconds : otherwise; }
+    int rounds_or(int otherwise) const { return rounds > 0 ? rounds : otherwise; }
 };
 
 Options parse(int argc, char** argv) {
@@ -65,7 +71,7 @@ Options parse(int argc, char** argv) {
             give_up("unknown option " + word);
         }
     }
-    if (out.servers < 1 || out.clients < 1 || out.seconds < 1 || out.rounds < 1) {
+    if (out.servers < 1 || out.clients < 1 || out.seconds < 0 || out.rounds < 0) {
         give_up("--servers, --clients, --seconds and --rounds must be at least 1");
     }
     return out;
@@ -487,8 +493,36 @@ void quiet(const Options& o) {
     );
 }
 
+void w1(Options o) {
+    o.seconds = o.seconds_or(10);
+    for (const int servers : {3, 5}) {
+        for (const int clients : {1, 16, 64, 256}) {
+            o.servers = servers;
+            o.clients = clients;
+            writes(o);
+        }
+    }
+}
+
+void b7(Options o) {
+    o.rounds = o.rounds_or(50);
+    o.seconds = o.seconds_or(600);
+    failover(o);
+    quiet(o);
+}
+
 int run(int argc, char** argv) {
-    const Options o = parse(argc, argv);
+    Options o = parse(argc, argv);
+    if (o.what == "w1") {
+        w1(o);
+        return 0;
+    }
+    if (o.what == "b7") {
+        b7(o);
+        return 0;
+    }
+    o.seconds = o.seconds_or(5);
+    o.rounds = o.rounds_or(5);
     if (o.what == "writes") {
         writes(o);
     } else if (o.what == "failover") {
@@ -497,8 +531,8 @@ int run(int argc, char** argv) {
         quiet(o);
     } else {
         give_up(
-            "usage: consensus_bench writes|failover|quiet [--binary PATH] [--servers N] [--clients "
-            "N] [--seconds N] [--rounds N]"
+            "usage: consensus_bench w1|b7|writes|failover|quiet [--binary PATH] [--servers N] "
+            "[--clients N] [--seconds N] [--rounds N]"
         );
     }
     return 0;
