@@ -1,7 +1,10 @@
 """What operators do to servers: membership, leadership, snapshots, recovery from a lost quorum."""
 import json
 import os
+import shutil
 import tarfile
+import threading
+import time
 
 import pytest
 
@@ -32,6 +35,12 @@ def test_a_saved_state_comes_back():
             assert sorted(archive.getnames()) == ["SHA256SUMS", "meta.json", "state.bin"]
         shown = agent.cli("operator", "snapshot", "inspect", file).stdout
         assert "Index" in shown and "namespaces" in shown
+        state = json.loads(agent.cli("operator", "snapshot", "state", file).stdout)
+        assert {n["Name"] for n in state["Namespaces"]} == {"default", "kept"}
+        assert [n["Name"] for n in state["Nodes"]] == ["node1"] and state["SnapshotMeta"][0]["Index"] > 0
+        some = json.loads(agent.cli("operator", "snapshot", "state", "-filter", 'Name == "kept"', file).stdout)
+        assert [n["Name"] for n in some["Namespaces"]] == ["kept"] and some["Nodes"] == []
+        assert agent.cli("operator", "snapshot", "state", "-filter", "Name ==", file, check=False).returncode == 1
         put_namespace(api, "later")
         before = index_of(api)
         assert "Snapshot Restored" in agent.cli("operator", "snapshot", "restore", file).stdout
@@ -44,6 +53,75 @@ def test_a_saved_state_comes_back():
         api = agent.api()
         api.wait_leader()
         assert names(api) == {"default", "kept", "after"}
+
+
+def test_a_server_without_its_disk_joins_again():
+    with Cluster() as cluster:
+        cluster.start_servers(3)
+        leader = cluster.leader()
+        put_namespace(leader.api(), "before")
+        victim = next(s for s in cluster.servers if s is not leader)
+        place = victim.addresses()["rpc"]
+
+        def members():
+            try:
+                return {m["Address"]: m for m in leader.api().get("/v1/operator/raft/configuration")["Servers"]}
+            except (ApiError, OSError):
+                return {}
+        old = members()[place]["ID"]
+        victim.kill()
+        shutil.rmtree(victim.data_dir)
+        victim.start()
+
+        def has_its_vote():
+            now = members()
+            return len(now) == 3 and place in now and now[place]["ID"] != old and now[place]["Voter"]
+        until("the server to have a vote under a new id", has_its_vote, 60)
+        assert "before" in until("the state on it", lambda: names_stale(victim.api()))
+
+
+def names_stale(api):
+    try:
+        return {n["Name"] for n in api.get("/v1/namespaces?stale")}
+    except (ApiError, OSError):
+        return set()
+
+
+def test_who_waits_for_a_change_hears_of_a_restore():
+    with Cluster() as cluster:
+        agent = cluster.single()
+        api = agent.api()
+        api.wait_leader()
+        put_namespace(api, "one")
+        file = os.path.join(cluster.folder, "a.snap")
+        agent.cli("operator", "snapshot", "save", file)
+        for i in range(5):
+            put_namespace(api, f"more{i}")
+        api.put("/v1/namespace", {"Name": "one", "Description": "later"})
+        seen = {path: api.call("GET", path)[1] for path in ("/v1/namespaces", "/v1/namespace/one", "/v1/jobs")}
+        answers = {}
+
+        def wait(path):
+            answers[path] = api.call("GET", f"{path}?index={seen[path]}&wait=20s")
+        threads = [threading.Thread(target=wait, args=(path,)) for path in seen]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        assert not answers
+        begin = time.monotonic()
+        agent.cli("operator", "snapshot", "restore", file)
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - begin < 10
+        for path, (_, index) in answers.items():
+            assert index > seen[path], path
+        assert {n["Name"] for n in answers["/v1/namespaces"][0]} == {"default", "one"}
+        assert answers["/v1/namespace/one"][0]["Description"] == ""
+        # Nor does one hang that asks only now, with what it saw before.
+        begin = time.monotonic()
+        for path, index in seen.items():
+            assert api.call("GET", f"{path}?index={index}&wait=20s")[1] > index
+        assert time.monotonic() - begin < 10
 
 
 def test_a_fresh_cluster_takes_the_state_of_another():
