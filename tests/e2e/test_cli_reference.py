@@ -1,6 +1,7 @@
 """The command line against the reference of Nomad's: every command has a help page that names every flag, and the commands that gather or check things do."""
 import os
 import re
+import signal
 import subprocess
 import tarfile
 
@@ -73,30 +74,32 @@ def test_debug_bundle(tmp_path):
 
 def test_monitor_of_another_node():
     with Cluster() as cluster:
-        cluster.start_servers(1)
+        servers = cluster.start_servers(3)
+        leader = cluster.leader()
         client = cluster.start_clients(1)[0]
-        api = cluster.servers[0].api()
-        api.wait_leader()
+        # Asked of a follower: the node's session is the leader's.
+        follower = next(s for s in servers if s is not leader)
+        api = follower.api()
         node = api.wait("a ready node", "/v1/nodes", lambda n: [x for x in n if x["Status"] == "ready"])[0]["ID"]
-        environment = dict(os.environ, NOMAD_ADDR="http://" + cluster.servers[0].addresses()["http"])
+        environment = dict(os.environ, NOMAD_ADDR="http://" + follower.addresses()["http"])
         path = os.path.join(cluster.folder, "monitor.log")
         with open(path, "wb") as log:
             process = subprocess.Popen([BINARY, "monitor", "-log-level", "TRACE", "-node-id", node[:8]], env=environment, stdout=log, stderr=log)
         try:
             def said():
-                # Something for the client to log.
-                client.cli("node", "meta", "apply", "-node-id", node, "seen=yes", check=False)
-                api.put("/v1/jobs", {"Job": {"ID": "logged", "Name": "logged", "Type": "batch", "Datacenters": ["*"], "TaskGroups": [{
-                    "Name": "g", "Tasks": [{"Name": "t", "Driver": "raw_exec", "Config": {"command": "/no/such/program"}}]}]}})
+                # Read the configuration again: the client logs that.
+                client.popen.send_signal(signal.SIGHUP)
                 with open(path, encoding="utf-8") as f:
-                    return f.read()
-            text = until("the client's log to be followed", said)
+                    return "configuration reloaded" in f.read()
+            until("the client's log to be followed", said)
         finally:
             process.kill()
             process.wait()
-        assert "Unexpected response" not in text, text
         host = api.get(f"/v1/agent/host?node_id={node}")
         assert host["AgentID"] == node and host["HostData"]["OS"]
+        for asked in (*servers, client):
+            for name in ("server1.global", "server2", "leader"):
+                assert asked.api().get(f"/v1/agent/host?server_id={name}")["AgentID"] == name
 
 
 def test_small_commands(tmp_path):
