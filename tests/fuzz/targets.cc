@@ -10,9 +10,11 @@ void fuzz_template(std::string_view input);
 void fuzz_expression(std::string_view input);
 void fuzz_json(std::string_view input);
 }  // namespace nl::hcl
+#if NL_FUZZ_JOBS
 namespace nl::jobspec {
 void fuzz_job(std::string_view input);
 }  // namespace nl::jobspec
+#endif
 
 namespace nl::fuzz {
 namespace {
@@ -260,7 +262,9 @@ constexpr Target kTargets[] = {
     {"hcl-template", hcl::fuzz_template, kTemplateWords, kTemplateSeeds, ""},
     {"hcl-expression", hcl::fuzz_expression, kExpressionWords, kExpressionSeeds, ""},
     {"hcl-json", hcl::fuzz_json, kJsonWords, kJsonSeeds, ".json"},
+#if NL_FUZZ_JOBS
     {"job", jobspec::fuzz_job, kDocumentWords, kDocumentSeeds, ".hcl"},
+#endif
 };
 
 }  // namespace
