@@ -34,10 +34,10 @@ Value list_or_tuple(Value::Items items) {
 FunctionResult chunks(Arguments a, FunctionEnvironment&) {
     const auto size = a[1].as_number().as_int();
     if (!size) {
-        return wrong("a whole number is required", 1);
+        return not_whole("invalid size: ");
     }
     if (*size < 0) {
-        return wrong("the size argument must be positive", 1);
+        return wrong("the size argument must be positive");
     }
     const auto& items = a[0].items();
     const std::size_t step =
@@ -57,7 +57,7 @@ FunctionResult first_given(Arguments a, FunctionEnvironment&) {
         types.push_back(v.type());
     }
     const auto common = unify(types);
-    if (!common) {
+    if (!common || a.empty()) {
         return wrong("all arguments must have the same type");
     }
     for (const Value& v : a) {
@@ -73,12 +73,12 @@ FunctionResult first_given(Arguments a, FunctionEnvironment&) {
 }
 
 FunctionResult first_list(Arguments a, FunctionEnvironment&) {
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (!a[i].is_sequence()) {
-            return wrong("coalescelist arguments must be lists or tuples", static_cast<int>(i));
+    for (const Value& v : a) {
+        if (!v.is_usable() || !v.is_sequence()) {
+            return wrong("coalescelist arguments must be lists or tuples");
         }
-        if (a[i].length() > 0) {
-            return a[i];
+        if (v.length() > 0) {
+            return v;
         }
     }
     return a.empty() ? wrong("at least one argument is required")
@@ -88,30 +88,39 @@ FunctionResult first_list(Arguments a, FunctionEnvironment&) {
 FunctionResult concatenated(Arguments a, FunctionEnvironment&) {
     Value::Items all;
     bool lists = true;
+    std::vector<Type> types;
     for (std::size_t i = 0; i < a.size(); ++i) {
         if (a[i].kind() != Kind::List && a[i].kind() != Kind::Tuple) {
-            return wrong("all arguments must be lists or tuples", static_cast<int>(i));
+            return wrong(
+                "all arguments must be lists or tuples; got " + a[i].type().friendly(),
+                static_cast<int>(i)
+            );
         }
         lists = lists && a[i].kind() == Kind::List;
+        types.push_back(a[i].element_type());
         all.insert(all.end(), a[i].items().begin(), a[i].items().end());
     }
     if (a.empty()) {
         return wrong("at least one argument is required");
     }
-    return lists ? list_or_tuple(std::move(all)) : Value::tuple(std::move(all));
+    const Value tuple = Value::tuple(std::move(all));
+    // An empty list has a say in the type as well.
+    const auto common = lists ? unify(types) : std::nullopt;
+    auto list = common ? convert(tuple, Type::list(*common)) : Result<Value>(tuple);
+    return list ? std::move(*list) : tuple;
 }
 
 FunctionResult nth(Arguments a, FunctionEnvironment&) {
     if (a[0].kind() != Kind::List && a[0].kind() != Kind::Tuple) {
-        return wrong("cannot read elements from " + a[0].type().friendly(), 0);
+        return wrong("cannot read elements from " + a[0].type().friendly());
     }
     const auto index = a[1].as_number().as_int();
     if (!index) {
-        return wrong("invalid index: a whole number is required", 1);
+        return not_whole("invalid index: ");
     }
     const auto size = static_cast<std::int64_t>(a[0].length());
     if (size == 0) {
-        return wrong("cannot use element function with an empty list", 0);
+        return wrong("cannot use element function with an empty list");
     }
     return a[0].items()[static_cast<std::size_t>(((*index % size) + size) % size)];
 }
@@ -131,26 +140,28 @@ bool flatten_into(const Value& v, Value::Items& out) {
 
 FunctionResult at_key(Arguments a, FunctionEnvironment&) {
     if (a[0].kind() == Kind::List || a[0].kind() == Kind::Tuple) {
-        const auto n = convert(a[1], Kind::Number);
-        if (!n) {
-            return wrong("key for " + a[0].type().friendly() + " must be number", 1);
+        const bool tuple = a[0].kind() == Kind::Tuple;
+        if (a[1].kind() != Kind::Number) {
+            return wrong(fmt::format("key for {} must be number", tuple ? "tuple" : "list"));
         }
-        const auto i = n->as_number().as_int();
+        const auto i = a[1].as_number().as_int();
         if (!i || *i < 0 || *i >= static_cast<std::int64_t>(a[0].length())) {
-            return wrong("invalid index");
+            return wrong(
+                tuple ? fmt::format("key must be between 0 and {} inclusive", a[0].length())
+                      : std::string("invalid index")
+            );
         }
         return a[0].items()[static_cast<std::size_t>(*i)];
     }
     if (a[0].kind() == Kind::Map) {
-        const auto key = convert(a[1], Kind::String);
-        if (!key) {
-            return wrong("key for map must be string", 1);
+        if (a[1].kind() != Kind::String) {
+            return wrong("key for map must be string");
         }
-        const auto found = a[0].attributes().find(key->as_string());
+        const auto found = a[0].attributes().find(a[1].as_string());
         return found == a[0].attributes().end() ? wrong("invalid index")
                                                 : FunctionResult(found->second);
     }
-    return wrong("this value is not indexable", 0);
+    return wrong("collection must be a list, a map or a tuple");
 }
 
 FunctionResult lookup(Arguments a, FunctionEnvironment&) {
@@ -179,10 +190,7 @@ FunctionResult merged(Arguments a, FunctionEnvironment&) {
             continue;
         }
         if (!a[i].is_mapping()) {
-            return wrong(
-                "arguments must be maps or objects, got \"" + a[i].type().friendly() + "\"",
-                static_cast<int>(i)
-            );
+            return wrong("arguments must be maps or objects, got \"" + a[i].type().friendly() + "\"");
         }
         maps = maps && a[i].kind() == Kind::Map && a[i].element_type() == a[0].element_type();
         for (const auto& [key, v] : a[i].attributes()) {
@@ -209,19 +217,17 @@ FunctionResult counted(Arguments a, FunctionEnvironment&) {
     Number step = compare(end, start) < 0 ? -1 : 1;
     if (a.size() == 3) {
         step = a[2].as_number();
-        if (step.sign() == 0) {
-            return wrong("step must not be zero", 2);
-        }
         if (compare(end, start) < 0 && step.sign() > 0) {
-            return wrong("end must be greater than start when step is positive", 2);
+            return wrong("end must be greater than start when step is positive", 1);
         }
         if (compare(end, start) > 0 && step.sign() < 0) {
-            return wrong("end must be less than start when step is negative", 2);
+            return wrong("end must be less than start when step is negative", 1);
         }
     }
+    const bool endless = step.sign() == 0 && compare(start, end) != 0;
     Value::Items items;
-    for (Number n = start; compare(n, end) * step.sign() < 0; n = n + step) {
-        if (items.size() >= kMaxRange) {
+    for (Number n = start; endless || compare(n, end) * step.sign() < 0; n = n + step) {
+        if (endless || items.size() >= kMaxRange) {
             return wrong(
                 "more than 1024 values were generated; either decrease the difference between "
                 "start and end or use a smaller step"
@@ -285,7 +291,8 @@ FunctionResult intersected(Arguments a, FunctionEnvironment&) {
 
 FunctionResult product(Arguments a, FunctionEnvironment&) {
     std::vector<Value::Items> rows{{}};
-    bool sets = true;
+    std::vector<Type> types;
+    bool sets = false;
     if (a.size() < 2) {
         return wrong("at least two arguments are required");
     }
@@ -293,7 +300,12 @@ FunctionResult product(Arguments a, FunctionEnvironment&) {
         if (!a[i].is_sequence()) {
             return wrong("a set or a list is required", static_cast<int>(i));
         }
-        sets = sets && a[i].kind() == Kind::Set;
+        sets = sets || a[i].kind() == Kind::Set;
+        const Value list = a[i].kind() == Kind::Tuple ? list_or_tuple(a[i].items()) : a[i];
+        if (list.kind() == Kind::Tuple) {
+            return wrong("all elements must be of the same type", static_cast<int>(i));
+        }
+        types.push_back(list.element_type());
         if (rows.size() * a[i].length() > kMaxFunctionElements) {
             return wrong(
                 fmt::format("the product would have more than {} elements", kMaxFunctionElements)
@@ -301,7 +313,7 @@ FunctionResult product(Arguments a, FunctionEnvironment&) {
         }
         std::vector<Value::Items> longer;
         for (const auto& row : rows) {
-            for (const Value& v : a[i].items()) {
+            for (const Value& v : list.items()) {
                 longer.push_back(row);
                 longer.back().push_back(v);
             }
@@ -312,27 +324,36 @@ FunctionResult product(Arguments a, FunctionEnvironment&) {
     for (auto& row : rows) {
         items.push_back(Value::tuple(std::move(row)));
     }
-    if (sets) {
-        const Type element = items.empty() ? Type{} : items.front().type();
-        return Value::set(element, std::move(items));
-    }
-    return list_or_tuple(std::move(items));
+    const Type row = Type::tuple(std::move(types));
+    return sets ? Value::set(row, std::move(items)) : Value::list(row, std::move(items));
 }
 
 FunctionResult sliced(Arguments a, FunctionEnvironment&) {
     if (a[0].kind() != Kind::List && a[0].kind() != Kind::Tuple) {
-        return wrong("must be a list or tuple value", 0);
+        return wrong(
+            a[0].kind() == Kind::Set
+                ? "cannot slice a set, because its elements do not have indices; explicitly "
+                  "convert to a list if the ordering of the result is not important"
+                : "must be a list or tuple value",
+            0
+        );
     }
     const auto start = a[1].as_number().as_int();
     const auto end = a[2].as_number().as_int();
     const auto size = static_cast<std::int64_t>(a[0].length());
-    if (!start || *start < 0) {
+    if (!start) {
+        return not_whole("invalid start index: ", 1);
+    }
+    if (*start < 0) {
         return wrong("start index must not be less than zero", 1);
     }
     if (*start > size) {
         return wrong("start index must not be greater than the length of the list", 1);
     }
-    if (!end || *end < 0) {
+    if (!end) {
+        return not_whole("invalid end index: ", 2);
+    }
+    if (*end < 0) {
         return wrong("end index must not be less than zero", 2);
     }
     if (*end > size) {
@@ -358,7 +379,7 @@ FunctionResult zipped(Arguments a, FunctionEnvironment&) {
     Value::Attributes all;
     for (std::size_t i = 0; i < a[0].length(); ++i) {
         if (a[0].items()[i].is_null()) {
-            return wrong("keys must not be null", 0);
+            return wrong(fmt::format("keys list has null value at index {}", i));
         }
         all.insert_or_assign(a[0].items()[i].as_string(), a[1].items()[i]);
     }
@@ -380,7 +401,9 @@ void add_collection_functions(FunctionTable& table) {
         .rest = Parameter{.name = "vals", .type = {}, .allow_null = true, .allow_unknown = true},
         .call = first_given
     };
-    table["coalescelist"] = {.rest = Parameter{.name = "vals", .type = {}}, .call = first_list};
+    table["coalescelist"] = {
+        .rest = Parameter{.name = "vals", .type = {}, .allow_null = true}, .call = first_list
+    };
     table["compact"] = {
         .parameters = {{.name = "list", .type = Type::list(Kind::String)}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
@@ -395,10 +418,10 @@ void add_collection_functions(FunctionTable& table) {
     };
     table["concat"] = {.rest = Parameter{.name = "seqs", .type = {}}, .call = concatenated};
     table["contains"] = {
-        .parameters = {any, {.name = "value", .type = {}, .allow_null = true}},
+        .parameters = {any, {.name = "value", .type = {}}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             if (!a[0].is_sequence()) {
-                return wrong("argument must be list, tuple, or set", 0);
+                return wrong("argument must be list, tuple, or set");
             }
             return Value::boolean(std::ranges::find(a[0].items(), a[1]) != a[0].items().end());
         }
@@ -420,7 +443,7 @@ void add_collection_functions(FunctionTable& table) {
         .parameters = {any},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             if (!a[0].is_sequence()) {
-                return wrong("can only flatten lists, sets and tuples", 0);
+                return wrong("can only flatten lists, sets and tuples");
             }
             Value::Items items;
             if (!flatten_into(a[0], items)) {
@@ -453,7 +476,7 @@ void add_collection_functions(FunctionTable& table) {
         .parameters = {{.name = "mapping", .type = {}}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             if (!a[0].is_mapping()) {
-                return wrong("must have map or object type", 0);
+                return wrong("values() requires a map as the first argument");
             }
             Value::Items items = elements_of(a[0]);
             return a[0].kind() == Kind::Map ? Value::list(a[0].element_type(), std::move(items))
@@ -467,7 +490,7 @@ void add_collection_functions(FunctionTable& table) {
                 return Value::unknown(Kind::Number);
             }
             if (!a[0].is_sequence() && a[0].kind() != Kind::Map) {
-                return wrong("collection must be a list, a map or a tuple", 0);
+                return wrong("collection must be a list, a map or a tuple");
             }
             return Value::number(static_cast<std::int64_t>(a[0].length()));
         }
@@ -476,7 +499,7 @@ void add_collection_functions(FunctionTable& table) {
         .parameters =
             {{.name = "inputMap", .type = {}},
              {.name = "key", .type = Kind::String},
-             {.name = "default", .type = {}, .allow_null = true}},
+             {.name = "default", .type = {}}},
         .call = lookup
     };
     table["merge"] = {

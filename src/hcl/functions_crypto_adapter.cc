@@ -43,7 +43,7 @@ FunctionResult uuid_named(Arguments a, FunctionEnvironment&) {
     static constexpr std::array<std::pair<std::string_view, char>, 4> kKnown{
         {{"dns", '0'}, {"url", '1'}, {"oid", '2'}, {"x500", '4'}}
     };
-    std::string space = to_lower(a[0].as_string());
+    std::string space = a[0].as_string();
     for (const auto& [name, letter] : kKnown) {
         if (space == name) {
             space = std::string("6ba7b81") + letter + "-9dad-11d1-80b4-00c04fd430c8";
@@ -53,7 +53,7 @@ FunctionResult uuid_named(Arguments a, FunctionEnvironment&) {
     std::erase(space, '-');
     const auto bytes = hex_decode(space);
     if (!bytes || bytes->size() != 16) {
-        return wrong(fmt::format("uuidv5() doesn't support namespace {}", a[0].as_string()), 0);
+        return wrong(fmt::format("uuidv5() doesn't support namespace {}", a[0].as_string()));
     }
     const std::string sum = digest(EVP_sha1(), *bytes + a[1].as_string());
     std::array<std::uint8_t, 16> out{};

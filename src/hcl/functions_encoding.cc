@@ -3,6 +3,8 @@
 #include "hcl/json.h"
 #include "hcl/text.h"
 
+#include <algorithm>
+
 namespace nl::hcl::internal {
 namespace {
 
@@ -12,13 +14,14 @@ FunctionResult from_base64(Arguments a, FunctionEnvironment&) {
         return wrong(fmt::format("failed to decode base64 data '{}'", a[0].as_string()));
     }
     if (!is_utf8(*bytes)) {
-        return wrong("the result of decoding the provided string is not valid UTF-8");
+        return wrong("the result of decoding the the provided string is not valid UTF-8");
     }
     return Value::string(*bytes);
 }
 
-/// Fields of one CSV record (RFC 4180); advances over it. nullopt when quotes are unbalanced.
-std::optional<std::vector<std::string>> csv_record(std::string_view& text) {
+/// Fields of one CSV record (RFC 4180); advances over it. An error says what is wrong with a quote.
+std::expected<std::vector<std::string>, std::string_view> csv_record(std::string_view& text) {
+    constexpr std::string_view kQuoted = "extraneous or missing \" in quoted-field";
     std::vector<std::string> fields(1);
     std::size_t i = 0;
     bool quoted = false;
@@ -31,6 +34,12 @@ std::optional<std::vector<std::string>> csv_record(std::string_view& text) {
                 ++i;
             } else if (c == '"') {
                 quoted = false;
+                // The field ends with its quotes.
+                const std::string_view rest = text.substr(i + 1);
+                if (!rest.empty() && rest[0] != ',' && rest[0] != '\n' &&
+                    !rest.starts_with("\r\n")) {
+                    return std::unexpected(kQuoted);
+                }
             } else {
                 fields.back() += c;
             }
@@ -40,7 +49,7 @@ std::optional<std::vector<std::string>> csv_record(std::string_view& text) {
             quoted = true;
             field_start = false;
         } else if (c == '"') {
-            return std::nullopt;
+            return std::unexpected("bare \" in non-quoted-field");
         } else if (c == ',') {
             fields.emplace_back();
             field_start = true;
@@ -53,7 +62,7 @@ std::optional<std::vector<std::string>> csv_record(std::string_view& text) {
         }
     }
     if (quoted) {
-        return std::nullopt;
+        return std::unexpected(kQuoted);
     }
     text.remove_prefix(i);
     return fields;
@@ -61,6 +70,12 @@ std::optional<std::vector<std::string>> csv_record(std::string_view& text) {
 
 FunctionResult from_csv(Arguments a, FunctionEnvironment&) {
     std::string_view rest = a[0].as_string();
+    const auto refuse = [&](std::string_view why) {
+        const std::string_view read(a[0].as_string().data(), a[0].as_string().size() - rest.size());
+        return wrong(fmt::format(
+            "CSV parse error on line {}: {}", std::ranges::count(read, '\n') + 1, why
+        ));
+    };
     const auto skip_blank = [&] {
         while (rest.starts_with('\n') || rest.starts_with("\r\n")) {
             rest.remove_prefix(rest[0] == '\n' ? 1 : 2);
@@ -72,7 +87,7 @@ FunctionResult from_csv(Arguments a, FunctionEnvironment&) {
     }
     const auto header = csv_record(rest);
     if (!header) {
-        return wrong("the header line has a stray quote");
+        return refuse(header.error());
     }
     for (std::size_t i = 0; i < header->size(); ++i) {
         for (std::size_t j = 0; j < i; ++j) {
@@ -87,12 +102,14 @@ FunctionResult from_csv(Arguments a, FunctionEnvironment&) {
         types.emplace(name, Kind::String);
     }
     while (skip_blank(), !rest.empty()) {
+        const std::string_view begin = rest;
         const auto record = csv_record(rest);
         if (!record) {
-            return wrong(fmt::format("record {} has a stray quote", rows.size() + 1));
+            return refuse(record.error());
         }
         if (record->size() != header->size()) {
-            return wrong(fmt::format("record {}: wrong number of fields", rows.size() + 1));
+            rest = begin;
+            return refuse("wrong number of fields");
         }
         Value::Attributes row;
         for (std::size_t i = 0; i < record->size(); ++i) {
@@ -151,15 +168,16 @@ void add_encoding_functions(FunctionTable& table) {
             const auto node = parse_json(a[0].as_string(), 0, diagnostics);
             if (!node) {
                 const Diagnostic& d = diagnostics.items().front();
-                return wrong(
-                    fmt::format(
-                        "invalid JSON at line {}, column {}: {}",
-                        d.subject.start.line,
-                        d.subject.start.column,
-                        d.detail
-                    ),
-                    0
-                );
+                std::string_view why = d.detail;
+                if (why.ends_with('.')) {
+                    why.remove_suffix(1);
+                }
+                return wrong(fmt::format(
+                    "invalid JSON at line {}, column {}: {}",
+                    d.subject.start.line,
+                    d.subject.start.column,
+                    why
+                ));
             }
             return to_value(*node);
         }

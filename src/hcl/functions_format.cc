@@ -23,7 +23,8 @@ struct Verb {
     std::optional<std::size_t> argument;
 };
 
-std::string padded(std::string text, const Verb& verb) {
+/// `lead` is what goes before zeros that fill up: a sign, 0x.
+std::string padded(std::string text, const Verb& verb, std::size_t lead = 0) {
     const auto length = static_cast<int>(grapheme_count(text));
     if (verb.width <= length) {
         return text;
@@ -33,46 +34,60 @@ std::string padded(std::string text, const Verb& verb) {
         return text + std::string(missing, ' ');
     }
     if (verb.zero) {
-        const std::size_t at = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
-        text.insert(at, missing, '0');
+        text.insert(lead, missing, '0');
         return text;
     }
     return std::string(missing, ' ') + text;
 }
 
-std::expected<std::string, std::string> number_text(const Value& value, const Verb& verb) {
+using Text = std::expected<std::string, std::string>;
+
+Text number_text(const Value& value, const Verb& verb) {
     auto converted = convert(value, Kind::Number);
-    if (!converted || !converted->is_usable()) {
-        return std::unexpected("number required");
+    if (!converted) {
+        return std::unexpected(converted.error().message);
     }
     const Number& n = converted->as_number();
+    const bool whole = std::string_view("dboxX").find(verb.letter) != std::string_view::npos;
+    if (whole && !n.is_whole()) {
+        return std::unexpected("an integer is required");
+    }
     std::string text;
+    std::string_view base;
     switch (verb.letter) {
         case 'd':
-            text = n.sign() < 0 ? n.ceil().str() : n.floor().str();
+            text = n.str();
             break;
         case 'b':
             text = n.str_in_base(2);
+            base = "0b";
             break;
         case 'o':
             text = n.str_in_base(8);
+            base = "0";
             break;
         case 'x':
             text = n.str_in_base(16);
+            base = "0x";
             break;
         case 'X':
             text = to_upper(n.str_in_base(16));
+            base = "0X";
             break;
         default:
             text = n.formatted(verb.letter, verb.precision);
             break;
     }
-    if (n.sign() >= 0 && verb.plus) {
-        text.insert(0, 1, '+');
-    } else if (n.sign() >= 0 && verb.space) {
-        text.insert(0, 1, ' ');
+    std::size_t lead = n.sign() < 0 ? 1 : 0;
+    if (verb.sharp) {
+        text.insert(lead, base);
+        lead += base.size();
     }
-    return padded(std::move(text), verb);
+    if (n.sign() >= 0 && (verb.plus || verb.space)) {
+        text.insert(0, 1, verb.plus ? '+' : ' ');
+        ++lead;
+    }
+    return padded(std::move(text), verb, lead);
 }
 
 std::string shown(const Value& value, const Verb& verb) {
@@ -92,28 +107,32 @@ std::string shown(const Value& value, const Verb& verb) {
     return out;
 }
 
-std::expected<std::string, std::string> one(const Value& value, const Verb& verb) {
+Text one(const Value& value, const Verb& verb) {
+    if (verb.letter != 'v' && value.is_null()) {
+        return std::unexpected("null value cannot be formatted");
+    }
     switch (verb.letter) {
         case 'v': {
             if (!verb.sharp && value.is_usable() && value.kind() == Kind::Number) {
                 Verb general = verb;
                 general.letter = 'g';
+                general.precision.reset();
                 return number_text(value, general);
             }
             return padded(shown(value, verb), verb);
         }
         case 't': {
             auto b = convert(value, Kind::Bool);
-            if (!b || !b->is_usable()) {
-                return std::unexpected("bool required");
+            if (!b) {
+                return std::unexpected(b.error().message);
             }
-            return padded(b->as_bool() ? "true" : "false", verb);
+            return b->as_bool() ? "true" : "false";
         }
         case 's':
         case 'q': {
             auto text = convert(value, Kind::String);
-            if (!text || !text->is_usable()) {
-                return std::unexpected("string required");
+            if (!text) {
+                return std::unexpected(text.error().message);
             }
             std::string out = text->as_string();
             if (verb.precision) {
@@ -130,23 +149,13 @@ std::expected<std::string, std::string> one(const Value& value, const Verb& verb
             }
             return padded(std::move(out), verb);
         }
-        case 'd':
-        case 'b':
-        case 'o':
-        case 'x':
-        case 'X':
-        case 'e':
-        case 'E':
-        case 'f':
-        case 'g':
-        case 'G':
-            return number_text(value, verb);
         default:
-            return std::unexpected(fmt::format("unsupported format verb '{}'", verb.letter));
+            return number_text(value, verb);
     }
 }
 
-std::optional<Verb> read_verb(std::string_view text) {
+/// The verb at the beginning of the text, or where it stops to be one.
+std::expected<Verb, std::size_t> read_verb(std::string_view text) {
     Verb verb;
     std::size_t i = 1;
     const auto number = [&]() -> std::optional<int> {
@@ -179,16 +188,20 @@ std::optional<Verb> read_verb(std::string_view text) {
         verb.precision = number().value_or(0);
     }
     if (i < text.size() && text[i] == '[') {
-        ++i;
+        const std::size_t digits = ++i;
         const auto n = number();
-        if (!n || *n < 1 || i >= text.size() || text[i] != ']') {
-            return std::nullopt;
+        if (!n || *n < 1) {
+            return std::unexpected(digits);
+        }
+        if (i >= text.size() || text[i] != ']') {
+            return std::unexpected(i);
         }
         ++i;
         verb.argument = static_cast<std::size_t>(*n);
     }
-    if (i >= text.size() || verb.width > kMaxWidth || verb.precision.value_or(0) > kMaxWidth) {
-        return std::nullopt;
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    if (i >= text.size() || !letter(text[i])) {
+        return std::unexpected(i);
     }
     verb.letter = text[i];
     verb.text = text.substr(0, i + 1);
@@ -213,7 +226,29 @@ FunctionResult formatted(std::string_view pattern, Arguments values) {
         }
         const auto verb = read_verb(pattern.substr(percent));
         if (!verb) {
-            return wrong(fmt::format("unrecognized format character at offset {}", percent), 0);
+            const std::size_t at = percent + verb.error();
+            if (at >= pattern.size()) {
+                return wrong(fmt::format("invalid format string starting at offset {}", at));
+            }
+            const std::string_view rest = pattern.substr(at);
+            return wrong(fmt::format(
+                "unrecognized format character '{}' at offset {}",
+                rest.substr(0, std::max<std::size_t>(decode(rest).length, 1)),
+                at
+            ));
+        }
+        if (verb->width > kMaxWidth || verb->precision.value_or(0) > kMaxWidth) {
+            return wrong(fmt::format(
+                "\"{}\" at {} asks for more than {} characters", verb->text, percent, kMaxWidth
+            ));
+        }
+        if (std::string_view("vtsqdboxXeEfgG").find(verb->letter) == std::string_view::npos) {
+            return wrong(fmt::format(
+                "unsupported format verb '{}' in \"{}\" at offset {}",
+                verb->letter,
+                verb->text,
+                percent
+            ));
         }
         const std::size_t number = verb->argument.value_or(next);
         next = number + 1;
@@ -237,7 +272,13 @@ FunctionResult formatted(std::string_view pattern, Arguments values) {
         offset = percent + verb->text.size();
     }
     if (highest < values.size()) {
-        return wrong(fmt::format("too many arguments; only {} used by format string", highest));
+        return wrong(
+            highest == 0 ? std::string("too many arguments; no verbs in format string")
+                         : fmt::format(
+                               "too many arguments; only {} used by format string", highest
+                           ),
+            static_cast<int>(highest) + 1
+        );
     }
     return Value::string(out);
 }
@@ -260,21 +301,24 @@ void add_format_functions(FunctionTable& table) {
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
             std::optional<std::size_t> rounds;
             int at = 0;
+            int first = 0;
             for (const Value& v : a.subspan(1)) {
                 ++at;
                 if (v.is_usable() && v.is_sequence()) {
                     if (rounds && *rounds != v.items().size()) {
                         return wrong(
                             fmt::format(
-                                "argument {} has length {}, which is inconsistent with an earlier "
-                                "list of length {}",
+                                "argument {} has length {}, which is inconsistent with argument {} "
+                                "of length {}",
                                 at,
                                 v.items().size(),
+                                first,
                                 *rounds
                             ),
                             at
                         );
                     }
+                    first = rounds ? first : at;
                     rounds = v.items().size();
                 }
             }
@@ -286,7 +330,9 @@ void add_format_functions(FunctionTable& table) {
                 }
                 auto text = formatted(a[0].as_string(), row);
                 if (!text) {
-                    return text;
+                    return wrong(
+                        fmt::format("error on format iteration {}: {}", i, text.error().message)
+                    );
                 }
                 items.push_back(std::move(*text));
             }

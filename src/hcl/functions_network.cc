@@ -21,7 +21,8 @@ std::optional<std::array<std::uint8_t, 4>> parse_v4(std::string_view text) {
         unsigned n = 0;
         const auto r = std::from_chars(text.data(), end, n);
         const auto used = static_cast<std::size_t>(r.ptr - text.data());
-        if (r.ec != std::errc{} || n > 255 || used > 3) {
+        // A leading zero would make it octal to some.
+        if (r.ec != std::errc{} || n > 255 || used > 3 || (used > 1 && text[0] == '0')) {
             return std::nullopt;
         }
         text.remove_prefix(used);
@@ -166,9 +167,15 @@ bool place(Address& a, int from, int to, std::uint64_t number) {
     return number == 0;
 }
 
-std::unexpected<FunctionError> bad_prefix(const Value& v) {
+constexpr int kMostBits = 32;  // That a prefix is extended by.
+
+std::string too_many_bits() {
+    return fmt::format("may not extend prefix by more than {} bits", kMostBits);
+}
+
+std::unexpected<FunctionError> bad_prefix(const Value& v, int argument = -1) {
     return wrong(
-        fmt::format("invalid CIDR expression: invalid CIDR address: {}", v.as_string()), 0
+        fmt::format("invalid CIDR expression: invalid CIDR address: {}", v.as_string()), argument
     );
 }
 
@@ -179,7 +186,7 @@ FunctionResult host(Arguments a, FunctionEnvironment&) {
     }
     const auto number = a[1].as_number().as_int();
     if (!number) {
-        return wrong("a whole number is required", 1);
+        return not_whole();
     }
     const int bits = prefix->width - prefix->length;
     std::uint64_t n = static_cast<std::uint64_t>(*number);
@@ -226,19 +233,20 @@ FunctionResult subnet(Arguments a, FunctionEnvironment&) {
     }
     const auto more = a[1].as_number().as_int();
     const auto number = a[2].as_number().as_int();
-    if (!more || *more < 0) {
-        return wrong("a whole number of bits is required", 1);
+    if (!more || !number) {
+        return not_whole();
     }
-    if (!number || *number < 0) {
-        return wrong("a whole number from 0 is required", 2);
+    if (*more > kMostBits) {
+        return wrong(too_many_bits());
     }
-    if (*more > prefix->width - prefix->length) {
+    if (*more > prefix->width - prefix->length || *more < -prefix->length) {
         return wrong(fmt::format(
             "insufficient address space to extend prefix of {} by {}", prefix->length, *more
         ));
     }
     const int length = prefix->length + static_cast<int>(*more);
-    if (!place(prefix->address, prefix->length, length, static_cast<std::uint64_t>(*number))) {
+    if (*number < 0 ||
+        !place(prefix->address, prefix->length, length, static_cast<std::uint64_t>(*number))) {
         return wrong(fmt::format(
             "prefix extension of {} does not accommodate a subnet numbered {}", *more, *number
         ));
@@ -262,7 +270,7 @@ bool next_network(Address& a, int from, int length) {
 FunctionResult subnets(Arguments a, FunctionEnvironment&) {
     const auto prefix = parse_prefix(a[0].as_string());
     if (!prefix) {
-        return bad_prefix(a[0]);
+        return bad_prefix(a[0], 0);
     }
     Value::Items out;
     Address at = prefix->address;
@@ -271,13 +279,27 @@ FunctionResult subnets(Arguments a, FunctionEnvironment&) {
     for (std::size_t i = 1; i < a.size(); ++i) {
         const auto more = a[i].as_number().as_int();
         const int argument = static_cast<int>(i);
-        if (!more || *more < 1) {
+        if (!more) {
+            return not_whole("", argument);
+        }
+        if (*more < 1) {
             return wrong("must extend prefix by at least one bit", argument);
         }
-        if (*more > 32 || *more > prefix->width - prefix->length) {
-            return wrong("not enough address space for so long a prefix", argument);
+        if (*more > kMostBits) {
+            return wrong(too_many_bits(), argument);
+        }
+        if (*more > prefix->width - prefix->length) {
+            return wrong(
+                fmt::format(
+                    "would extend prefix to {} bits, which is too long for an {} address",
+                    prefix->length + *more,
+                    prefix->width == 32 ? "IPv4" : "IPv6"
+                ),
+                argument
+            );
         }
         const int length = prefix->length + static_cast<int>(*more);
+        const Address before = at;
         if (i > 1) {
             // Beyond the end of the network before, then up to this one's own boundary.
             full = full || !next_network(at, prefix->length, last_length);
@@ -295,8 +317,11 @@ FunctionResult subnets(Arguments a, FunctionEnvironment&) {
         if (full) {
             return wrong(
                 fmt::format(
-                    "not enough remaining address space for a subnet with a prefix of {} bits",
-                    length
+                    "not enough remaining address space for a subnet with a prefix of {} bits "
+                    "after {}/{}",
+                    length,
+                    text_of(before, prefix->width),
+                    last_length
                 ),
                 argument
             );

@@ -42,6 +42,9 @@ void add_number_functions(FunctionTable& table) {
     table["signum"] = {
         .parameters = {num},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+            if (!a[0].as_number().as_int()) {
+                return not_whole();
+            }
             return Value::number(a[0].as_number().sign());
         }
     };
@@ -74,10 +77,16 @@ void add_number_functions(FunctionTable& table) {
                     }};
     table["parseint"] = {
         .parameters =
-            {{.name = "number", .type = Kind::String}, {.name = "base", .type = Kind::Number}},
+            {{.name = "number", .type = {}}, {.name = "base", .type = Kind::Number}},
         .call = [](Arguments a, FunctionEnvironment&) -> FunctionResult {
+            if (a[0].kind() != Kind::String) {
+                return wrong("first argument must be a string, not " + a[0].type().friendly(), 0);
+            }
             const auto base = a[1].as_number().as_int();
-            if (!base || *base < 2 || *base > 62) {
+            if (!base) {
+                return not_whole("", 1);
+            }
+            if (*base < 2 || *base > 62) {
                 return wrong("base must be a whole number between 2 and 62 inclusive", 1);
             }
             auto n = Number::parse_whole(a[0].as_string(), static_cast<int>(*base));

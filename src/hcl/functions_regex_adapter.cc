@@ -2,6 +2,9 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace nl::hcl::internal {
 namespace {
 
@@ -52,17 +55,39 @@ void expand(
     }
 }
 
+/// RE2's complaint as Go words it.
+std::string go_wording(const RE2& re) {
+    const std::string& own = re.error();
+    const std::string part = re.error_arg();
+    std::string what = own.substr(0, own.find(": "));
+    constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+        {"missing )", "missing closing )"},
+        {"missing ]", "missing closing ]"},
+        {"no argument for repetition operator", "missing argument to repetition operator"},
+        {"bad repetition operator", "invalid nested repetition operator"},
+        {"invalid repetition size", "invalid repeat count"},
+        {"trailing \\", "trailing backslash at end of expression"},
+        {"invalid named capture group", "invalid named capture"},
+    };
+    for (const auto& [theirs, go] : kWords) {
+        if (what == theirs) {
+            what = go;
+        }
+    }
+    return fmt::format("{}: `{}`", what, part);
+}
+
 FunctionResult replaced(Arguments a, FunctionEnvironment&) {
     const std::string& text = a[0].as_string();
     RE2::Options options;
     options.set_log_errors(false);
     const RE2 re(a[1].as_string(), options);
     if (!re.ok()) {
-        return wrong("error parsing regexp: " + re.error(), 1);
+        return wrong("error parsing regexp: " + go_wording(re));
     }
     std::string out;
     std::size_t at = 0;
-    std::size_t copied = 0;
+    std::size_t copied = 0;  // To here, where the last match ended.
     std::vector<re2::StringPiece> groups(
         static_cast<std::size_t>(re.NumberOfCapturingGroups()) + 1
     );
@@ -76,23 +101,16 @@ FunctionResult replaced(Arguments a, FunctionEnvironment&) {
         const std::size_t end = begin + groups[0].size();
         out.append(text, copied, begin - copied);
         // An empty match right behind the last one is none.
-        if (begin != end || begin != copied || copied == 0) {
+        if (end > copied || begin == 0) {
             expand(out, a[2].as_string(), re, groups);
         }
         copied = end;
-        if (begin == end) {
-            if (end >= text.size()) {
-                break;
-            }
-            std::size_t step = 1;
-            while (end + step < text.size() &&
-                   (static_cast<unsigned char>(text[end + step]) & 0xC0) == 0x80) {
-                ++step;
-            }
-            out.append(text, end, step);
-            copied = end + step;
+        // On by a character at least.
+        std::size_t next = at + 1;
+        while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xC0) == 0x80) {
+            ++next;
         }
-        at = copied;
+        at = std::max(next, end);
     }
     if (copied < text.size()) {
         out.append(text, copied);

@@ -29,10 +29,10 @@ FunctionResult substring(Arguments a, FunctionEnvironment&) {
     const auto offset = a[1].as_number().as_int();
     const auto length = a[2].as_number().as_int();
     if (!offset) {
-        return wrong("a whole number is required", 1);
+        return not_whole();
     }
     if (!length) {
-        return wrong("a whole number is required", 2);
+        return not_whole();
     }
     const auto all = clusters(a[0].as_string());
     const auto size = static_cast<std::int64_t>(all.size());
@@ -280,7 +280,10 @@ void add_text_functions(FunctionTable& table) {
             constexpr std::int64_t kMaxSpaces = 10'000;
             const auto spaces = a[0].as_number().as_int();
             if (!spaces || *spaces < 0 || *spaces > kMaxSpaces) {
-                return wrong(fmt::format("a whole number from 0 to {} is required", kMaxSpaces), 0);
+                return spaces ? wrong(fmt::format(
+                                    "a whole number from 0 to {} is required", kMaxSpaces
+                                ))
+                              : not_whole();
             }
             const std::string pad = "\n" + std::string(static_cast<std::size_t>(*spaces), ' ');
             std::string out;

@@ -188,5 +188,48 @@ TEST(Hcl, AnyTextIsReadOrRefused) {
     EXPECT_GT(fine, 100U);
 }
 
+/// The first mistake of a document, "" if there is none.
+std::string first_mistake(const std::string& text) {
+    SourceNames names;
+    const std::uint32_t file = names.add("x");
+    Diagnostics diagnostics;
+    parse_document(text, file, names, diagnostics);
+    return diagnostics.has_errors() ? to_string(diagnostics.items().front(), names) : "";
+}
+
+TEST(Hcl, DocumentsAreReadUpToTheEndOfTheirLines) {
+    for (const char* text : {
+             "b {\n  a = x[*]\n}\n",
+             "b {\n  a = x[*][\"k\"]\n  c = x[*].k[0]\n}\n",
+             "a = <<EOT\nx\n EOT \n",
+             "a = <<-EOT\r\n  x\r\n  EOT\r\nb = 1\r\n",
+             "a = [<<EOT\nx\nEOT\n, 1]\n",
+             "a = 1 /* c */\nb = /* c\nd */ 2 # e\n",
+         }) {
+        EXPECT_EQ(first_mistake(text), "") << text;
+    }
+}
+
+TEST(Hcl, MistakesStandWhereHclPutsThem) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"a\n", "x:1,1-2: Argument or block definition required; "},
+        {"a { b {} }\n", "x:1,5-8: Argument definition required; "},
+        {"a { b = 1, c = 2 }\n", "x:1,10-11: Invalid single-argument block definition; "},
+        {"a = nope[1,2]\n", "x:1,13-14: Missing close bracket on index; "},
+        {"a = <<EOT\nx\nEOT", "x:3,4-4: Unterminated template string; "},
+        {"a = b b\nc = 'd'\n", "x:2,5-6: Invalid character; Single quotes are not valid."},
+        {"a = \"x\r\nb = 1\r\n", "x:1,7-2,1: Invalid multi-line string; "},
+        {"a = 1 | 2\n", "x:1,7-8: Unsupported operator; Bitwise operators are not supported."},
+        {"a = \"%{ if true }\"\n", "x:1,18-19: Unexpected end of template; The if directive at x:1,6-18 "},
+        {"a = \"${b\"\n", "x:1,10-2,1: Invalid multi-line string; "},
+        {"a = b.*.c.*.d\n", "x:1,11-12: Nested splat expression not allowed; "},
+        {"a = { for = 1 }\n", "x:1,11-12: Invalid 'for' expression; "},
+        {"a = /* b\n", "x:1,5-6: Invalid expression; "},
+    };
+    for (const auto& [text, wanted] : cases) {
+        EXPECT_EQ(first_mistake(text).substr(0, std::string(wanted).size()), wanted) << text;
+    }
+}
+
 }  // namespace
 }  // namespace nl::hcl

@@ -120,14 +120,14 @@ private:
             );
             return;
         }
-        if (c == '/' && peek(1) == '*') {
+        if (c == '/' && peek(1) == '*' && !no_more_comment_ends_) {
             const std::size_t end = source_.find("*/", at_ + 2);
-            if (end == std::string_view::npos) {
-                emit(TokenKind::Invalid, source_.size() - at_);
-            } else {
+            if (end != std::string_view::npos) {
                 emit(TokenKind::Comment, end + 2 - at_);
+                return;
             }
-            return;
+            // What nothing closes is no comment; it is not looked for again.
+            no_more_comment_ends_ = true;
         }
         if (c >= '0' && c <= '9') {
             number();
@@ -147,26 +147,26 @@ private:
         symbol(c);
     }
 
+    /// Points and exponents as they come, up to the last digit: what is no number, 1.2.3, is so
+    /// refused as a whole.
     void number() {
-        std::size_t n = 0;
-        const auto digits = [&] {
-            while (peek(n) >= '0' && peek(n) <= '9') {
+        const auto is_digit = [this](std::size_t n) { return peek(n) >= '0' && peek(n) <= '9'; };
+        std::size_t length = 1;
+        for (std::size_t n = 1;;) {
+            if (is_digit(n)) {
+                length = ++n;
+            } else if (peek(n) == '.') {
                 ++n;
-            }
-        };
-        digits();
-        if (peek(n) == '.' && peek(n + 1) >= '0' && peek(n + 1) <= '9') {
-            ++n;
-            digits();
-        }
-        if (peek(n) == 'e' || peek(n) == 'E') {
-            const std::size_t sign = peek(n + 1) == '+' || peek(n + 1) == '-' ? 1 : 0;
-            if (peek(n + 1 + sign) >= '0' && peek(n + 1 + sign) <= '9') {
-                n += 1 + sign;
-                digits();
+            } else if (peek(n) == 'e' || peek(n) == 'E') {
+                n += peek(n + 1) == '+' || peek(n + 1) == '-' ? 2U : 1U;
+                if (!is_digit(n)) {
+                    break;
+                }
+            } else {
+                break;
             }
         }
-        emit(TokenKind::Number, n);
+        emit(TokenKind::Number, length);
     }
 
     bool identifier() {
@@ -225,26 +225,67 @@ private:
         return true;
     }
 
+    /// One that means the same wherever it stands, by its first character: there are many.
+    bool plain_symbol(char c) {
+        const char next = peek(1);
+        const auto one = [&](TokenKind kind) {
+            emit(kind, 1);
+            return true;
+        };
+        const auto pair = [&](char second, TokenKind both, TokenKind alone) {
+            emit(next == second ? both : alone, next == second ? 2 : 1);
+            return true;
+        };
+        switch (c) {
+            case '=':
+                return next == '>' ? pair('>', TokenKind::FatArrow, TokenKind::Equal)
+                                   : pair('=', TokenKind::EqualEqual, TokenKind::Equal);
+            case '[':
+                return one(TokenKind::OpenBracket);
+            case ']':
+                return one(TokenKind::CloseBracket);
+            case '(':
+                return one(TokenKind::OpenParen);
+            case ')':
+                return one(TokenKind::CloseParen);
+            case ',':
+                return one(TokenKind::Comma);
+            case '.':
+                if (next == '.' && peek(2) == '.') {
+                    emit(TokenKind::Ellipsis, 3);
+                    return true;
+                }
+                return one(TokenKind::Dot);
+            case '!':
+                return pair('=', TokenKind::NotEqual, TokenKind::Not);
+            case '<':
+                return pair('=', TokenKind::LessEqual, TokenKind::Less);
+            case '>':
+                return pair('=', TokenKind::GreaterEqual, TokenKind::Greater);
+            case '&':
+                return next == '&' && pair('&', TokenKind::And, TokenKind::And);
+            case '|':
+                return next == '|' && pair('|', TokenKind::Or, TokenKind::Or);
+            case '*':
+                return one(TokenKind::Star);
+            case '/':
+                return one(TokenKind::Slash);
+            case '+':
+                return one(TokenKind::Plus);
+            case '-':
+                return one(TokenKind::Minus);
+            case '%':
+                return one(TokenKind::Percent);
+            case '?':
+                return one(TokenKind::Question);
+            case ':':
+                return one(TokenKind::Colon);
+            default:
+                return false;
+        }
+    }
+
     void symbol(char c) {
-        struct Symbol {
-            std::string_view text;
-            TokenKind kind;
-        };
-        static constexpr Symbol kSymbols[] = {
-            {"...", TokenKind::Ellipsis},    {"==", TokenKind::EqualEqual},
-            {"!=", TokenKind::NotEqual},     {"<=", TokenKind::LessEqual},
-            {">=", TokenKind::GreaterEqual}, {"&&", TokenKind::And},
-            {"||", TokenKind::Or},           {"=>", TokenKind::FatArrow},
-            {"[", TokenKind::OpenBracket},   {"]", TokenKind::CloseBracket},
-            {"(", TokenKind::OpenParen},     {")", TokenKind::CloseParen},
-            {"*", TokenKind::Star},          {"/", TokenKind::Slash},
-            {"+", TokenKind::Plus},          {"-", TokenKind::Minus},
-            {"%", TokenKind::Percent},       {"=", TokenKind::Equal},
-            {"<", TokenKind::Less},          {">", TokenKind::Greater},
-            {"!", TokenKind::Not},           {".", TokenKind::Dot},
-            {",", TokenKind::Comma},         {"?", TokenKind::Question},
-            {":", TokenKind::Colon},
-        };
         if (c == '{') {
             ++modes_.back().open_braces;
             emit(TokenKind::OpenBrace, 1);
@@ -268,11 +309,8 @@ private:
             }
             return;
         }
-        for (const Symbol& s : kSymbols) {
-            if (rest().starts_with(s.text)) {
-                emit(s.kind, s.text.size());
-                return;
-            }
+        if (plain_symbol(c)) {
+            return;
         }
         const CodePoint point = decode(rest());
         if (point.length == 0) {
@@ -326,7 +364,12 @@ private:
             if ((d == '$' || d == '%') && peek(n + 1) == '{') {
                 break;
             }
-            if (quoted && (d == '"' || d == '\n')) {
+            if (quoted && (d == '"' || d == '\n' || (d == '\r' && peek(n + 1) == '\n'))) {
+                break;
+            }
+            if (d == '\n') {
+                // A line is a text: that is how far a strip marker reaches.
+                ++n;
                 break;
             }
             if (quoted && d == '\\' && at_ + n + 1 < source_.size() && peek(n + 1) != '\n') {
@@ -341,16 +384,16 @@ private:
     void heredoc_text() {
         const bool line_start = at_ == 0 || source_[at_ - 1] == '\n';
         if (line_start) {
-            std::size_t end = source_.find('\n', at_);
-            if (end == std::string_view::npos) {
-                end = source_.size();
-            }
-            std::string_view line = source_.substr(at_, end - at_);
-            if (line.ends_with('\r')) {
-                line.remove_suffix(1);
-            }
+            const std::size_t end = source_.find('\n', at_);
+            // The closing marker needs a line of its own, ended as any other.
+            std::string_view line = end == std::string_view::npos
+                                        ? std::string_view()
+                                        : source_.substr(at_, end - at_);
             const std::size_t indent = line.find_first_not_of(" \t");
-            if (indent != std::string_view::npos && line.substr(indent) == modes_.back().marker) {
+            const std::size_t last = line.find_last_not_of(" \t\r");
+            if (indent != std::string_view::npos &&
+                line.substr(indent, last + 1 - indent) == modes_.back().marker) {
+                line.remove_suffix(line.ends_with('\r') ? 1 : 0);
                 emit(TokenKind::CloseHeredoc, line.size());
                 modes_.pop_back();
                 return;
@@ -380,6 +423,7 @@ private:
     std::uint32_t base_;
     Pos pos_;
     std::size_t at_{0};
+    bool no_more_comment_ends_{false};
     std::vector<Mode> modes_;
     std::vector<Token> tokens_;
 };

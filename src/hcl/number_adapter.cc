@@ -220,6 +220,40 @@ std::string Number::str_in_base(int base) const {
     return out;
 }
 
+namespace {
+
+/// Decimal text with an exponent where %g has one: below 1e-4 and from 1e6 on.
+std::string general(const std::string& decimal, char letter) {
+    constexpr int kLeast = -4;
+    constexpr int kMost = 6;
+    const std::size_t sign = decimal.starts_with('-') ? 1 : 0;
+    const std::size_t point = std::min(decimal.find('.'), decimal.size());
+    std::string digits = decimal.substr(sign);
+    std::erase(digits, '.');
+    const std::size_t first = digits.find_first_not_of('0');
+    if (first == std::string::npos) {
+        return decimal;
+    }
+    const int exponent = static_cast<int>(point - sign) - static_cast<int>(first) - 1;
+    if (exponent >= kLeast && exponent < kMost) {
+        return decimal;
+    }
+    digits = digits.substr(first, digits.find_last_not_of('0') + 1 - first);
+    if (digits.size() > 1) {
+        digits.insert(1, 1, '.');
+    }
+    return fmt::format(
+        "{}{}{}{}{:02}",
+        decimal.substr(0, sign),
+        digits,
+        letter,
+        exponent < 0 ? '-' : '+',
+        std::abs(exponent)
+    );
+}
+
+}  // namespace
+
 std::string Number::formatted(char verb, std::optional<int> precision) const {
     const int digits = precision.value_or(6);
     const double value = as_double();
@@ -239,12 +273,7 @@ std::string Number::formatted(char verb, std::optional<int> precision) const {
             if (precision) {
                 return fmt::format("{:.{}g}", value, digits);
             }
-            const std::string shortest = str();
-            const double magnitude = std::fabs(value);
-            if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e21)) {
-                return fmt::format("{:e}", value);
-            }
-            return shortest;
+            return general(str(), verb == 'G' ? 'E' : 'e');
         }
     }
 }
@@ -310,12 +339,21 @@ Number remainder(const Number& a, const Number& b) {
     return Number::made(Number::Big{Float(x - y * mp::trunc(x / y))});
 }
 
+namespace {
+
+/// The number that the shortest text of a double is, since that is how it is going to be shown.
+std::optional<Number> shortest(double v) {
+    return Number::parse(fmt::format("{}", v));
+}
+
+}  // namespace
+
 std::optional<Number> Number::power(const Number& base, const Number& exponent) {
     const double result = std::pow(base.as_double(), exponent.as_double());
     if (!std::isfinite(result)) {
         return std::nullopt;
     }
-    return from_double(result);
+    return shortest(result);
 }
 
 std::optional<Number> Number::logarithm(const Number& value, const Number& base) {
@@ -323,7 +361,7 @@ std::optional<Number> Number::logarithm(const Number& value, const Number& base)
     if (!std::isfinite(result)) {
         return std::nullopt;
     }
-    return from_double(result);
+    return shortest(result);
 }
 
 int compare(const Number& a, const Number& b) {

@@ -192,16 +192,6 @@ void add_step(ExprPtr& from, Step step) {
     from->steps.push_back(std::move(step));
 }
 
-Range part_of(const Token& token, std::size_t from, std::size_t length) {
-    Range range = token.range;
-    range.start.column += static_cast<std::uint32_t>(from);
-    range.start.byte += static_cast<std::uint32_t>(from);
-    range.end = range.start;
-    range.end.column += static_cast<std::uint32_t>(length);
-    range.end.byte += static_cast<std::uint32_t>(length);
-    return range;
-}
-
 }  // namespace
 
 bool TokenParser::attribute_step(ExprPtr& from, const Token& dot) {
@@ -217,59 +207,85 @@ bool TokenParser::attribute_step(ExprPtr& from, const Token& dot) {
         return true;
     }
     if (next.kind == TokenKind::Number) {
-        // `list.0`, and `list.0.1`, which reads as one number.
+        // `list.0`; `list.0.1` reads as one number.
         read();
-        const std::size_t point = next.text.find('.');
-        const auto step = [&](std::size_t at, std::size_t length, const Range& begin) {
-            const auto number = Number::parse(next.text.substr(at, length));
-            if (!number || !number->is_whole()) {
-                return false;
-            }
-            add_step(
-                from,
-                {.is_attribute = false,
-                 .key = Value::number(*number),
-                 .range = between(begin, part_of(next, at, length))}
+        if (const std::size_t point = next.text.find('.'); point != std::string_view::npos) {
+            error(
+                "Invalid legacy index syntax",
+                fmt::format(
+                    "When using the legacy index syntax, chaining two indexes together is not "
+                    "permitted. Use the proper index syntax instead, like [{}][{}].",
+                    next.text.substr(0, point),
+                    next.text.substr(point + 1)
+                ),
+                next.range
             );
-            return true;
-        };
-        const std::size_t first = std::min(point, next.text.size());
-        bool fine = step(0, first, dot.range);
-        if (fine && point != std::string_view::npos) {
-            fine = step(point + 1, next.text.size() - point - 1, part_of(next, point, 1));
+            return false;
         }
-        if (!fine) {
+        const auto number = Number::parse(next.text);
+        if (!number || !number->is_whole()) {
             error("Invalid legacy index syntax", "A whole number is required here.", next.range);
+            return false;
         }
-        return fine;
+        add_step(
+            from,
+            {.is_attribute = false,
+             .key = Value::number(*number),
+             .range = between(dot.range, next.range)}
+        );
+        return true;
     }
     error("Invalid attribute name", "An attribute name is required after a dot.", next.range);
     return false;
 }
 
+/// To the bracket that closes the one that is open, which is where a mistake inside is told.
+void TokenParser::skip_to_bracket() {
+    std::size_t open = 0;
+    while (tokens_[at_].kind != TokenKind::End) {
+        if (tokens_[at_].kind == TokenKind::OpenBracket) {
+            ++open;
+        } else if (tokens_[at_].kind == TokenKind::CloseBracket && open-- == 0) {
+            return;
+        }
+        ++at_;
+    }
+}
+
+/// The range of `[*]` if that is what the bracket begins.
+std::optional<Range> TokenParser::full_splat(const Token& open) {
+    const Newlines newlines(*this, false);
+    if (peek().kind != TokenKind::Star) {
+        return std::nullopt;
+    }
+    read();
+    if (peek().kind != TokenKind::CloseBracket) {
+        skip_to_bracket();
+        error(
+            "Missing close bracket on splat index",
+            "The star for a full splat operator must be immediately followed by a closing bracket "
+            "(\"]\").",
+            peek().range
+        );
+        return open.range;
+    }
+    return between(open.range, read().range);
+}
+
 bool TokenParser::index_step(ExprPtr& from) {
     const Token open = read();
-    const Newlines newlines(*this, false);
-    if (peek().kind == TokenKind::Star) {
-        read();
-        if (peek().kind != TokenKind::CloseBracket) {
-            error(
-                "Missing close bracket on splat index",
-                "The star for a full splat operator must be immediately followed by a closing "
-                "bracket (\"]\").",
-                peek().range
-            );
-            return false;
-        }
-        const Token close = read();
-        from = splat(std::move(from), between(open.range, close.range), true);
+    if (const auto star = full_splat(open)) {
+        // What follows is outside the brackets: a newline ends it.
+        from = recovering_ ? nullptr : splat(std::move(from), *star, true);
         return from != nullptr;
     }
+    const Newlines newlines(*this, false);
     ExprPtr key = expression();
     if (key == nullptr) {
         return false;
     }
     if (peek().kind != TokenKind::CloseBracket) {
+        skip_to_bracket();
         error(
             "Missing close bracket on index",
             "The index operator must end with a closing bracket (\"]\").",
@@ -301,7 +317,16 @@ ExprPtr TokenParser::splat(ExprPtr from, const Range& marker, bool full) {
         const Token next = peek();
         if (next.kind == TokenKind::Dot) {
             if (peek_raw(1).kind == TokenKind::Star) {
-                break;
+                if (full) {
+                    break;
+                }
+                error(
+                    "Nested splat expression not allowed",
+                    "A splat expression (*) cannot be used inside another attribute-only splat "
+                    "expression.",
+                    peek_raw(1).range
+                );
+                return nullptr;
             }
             read();
             if (!attribute_step(each, next)) {
@@ -334,12 +359,20 @@ ExprPtr TokenParser::term() {
             read();
             auto number = Number::parse(next.text);
             if (!number) {
+                const std::size_t exponent = next.text.find_first_of("eE");
+                const std::size_t point = next.text.find('.');
+                const bool misshapen =
+                    next.text.find('.', point + 1) != std::string_view::npos ||
+                    (exponent != std::string_view::npos &&
+                     next.text.find_first_of(".eE", exponent + 1) != std::string_view::npos);
                 error(
                     "Invalid number literal",
-                    fmt::format(
-                        "A number may have an exponent of at most {} and no more than 6000 digits.",
-                        kMaxExponent
-                    ),
+                    misshapen ? std::string("Failed to recognize the value of this number literal.")
+                              : fmt::format(
+                                    "A number may have an exponent of at most {} and no more than "
+                                    "6000 digits.",
+                                    kMaxExponent
+                                ),
                     next.range
                 );
                 return nullptr;
@@ -353,9 +386,8 @@ ExprPtr TokenParser::term() {
             if (peek().kind == TokenKind::OpenParen) {
                 return call(next);
             }
-            if (peek().kind == TokenKind::Colon && peek_raw(1).kind == TokenKind::Colon) {
-                error("Invalid expression", "Functions have no namespaces here.", peek().range);
-                return nullptr;
+            if (double_colon()) {
+                return namespaced_call(next);
             }
             ExprPtr e = make(ExprKind::Variable, next.range, next.range);
             if (next.text == "true" || next.text == "false") {
@@ -376,31 +408,15 @@ ExprPtr TokenParser::term() {
         case TokenKind::OpenBrace:
             return object_or_for();
         case TokenKind::End:
-        case TokenKind::Newline:
             error(
-                "Invalid expression",
-                next.kind == TokenKind::End && at_ > 0
-                    ? "Expected the start of an expression, but found the end of the file."
-                    : "Expected the start of an expression, but found an invalid expression token.",
+                "Missing expression",
+                "Expected the start of an expression, but found the end of the file.",
                 next.range
             );
             return nullptr;
         case TokenKind::BadText:
-            error(
-                "Invalid character encoding",
-                "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in "
-                "your editor.",
-                next.range
-            );
-            return nullptr;
         case TokenKind::Invalid:
-            error(
-                "Invalid character",
-                next.text == "'" ? "Single quotes are not valid. Use double quotes (\") to enclose "
-                                   "strings."
-                                 : "This character is not used within the language.",
-                next.range
-            );
+            recovering_ = true;  // Told already.
             return nullptr;
         default:
             error(
@@ -434,6 +450,42 @@ ExprPtr TokenParser::parenthesised() {
     return e;
 }
 
+bool TokenParser::double_colon() {
+    return peek().kind == TokenKind::Colon && peek_raw(1).kind == TokenKind::Colon &&
+           peek_raw(0).range.end.byte == peek_raw(1).range.start.byte;
+}
+
+/// There are no namespaces, which evaluation tells; the name is read as one.
+ExprPtr TokenParser::namespaced_call(const Token& first) {
+    Token name = first;
+    while (double_colon()) {
+        read();
+        read();
+        if (peek().kind != TokenKind::Identifier) {
+            error(
+                "Missing function name",
+                "Function scope resolution symbol :: must be followed by a function name in this "
+                "scope.",
+                peek().range
+            );
+            return nullptr;
+        }
+        const Token part = read();
+        const std::size_t length = part.range.end.byte - first.range.start.byte;
+        name.text = std::string_view(first.text.data(), length);
+        name.range = between(first.range, part.range);
+    }
+    if (peek().kind != TokenKind::OpenParen) {
+        error(
+            "Missing open parenthesis",
+            "Function selector must be followed by an open parenthesis to begin the function call.",
+            peek().range
+        );
+        return nullptr;
+    }
+    return call(name);
+}
+
 ExprPtr TokenParser::call(const Token& name) {
     const Token open = read();
     const Newlines newlines(*this, false);
@@ -451,13 +503,13 @@ ExprPtr TokenParser::call(const Token& name) {
         }
         if (peek().kind == TokenKind::Ellipsis) {
             e->expand_last = true;
-            read();
+            const Token ellipsis = read();
             if (peek().kind != TokenKind::CloseParen) {
                 error(
                     "Missing closing parenthesis",
                     "An expanded function argument (with ...) must be immediately followed by "
                     "closing parentheses.",
-                    peek().range
+                    ellipsis.range
                 );
                 return nullptr;
             }
@@ -469,7 +521,7 @@ ExprPtr TokenParser::call(const Token& name) {
                                               : "Missing argument separator",
                 peek().kind == TokenKind::End
                     ? "There is no closing parenthesis for this function call before the end of "
-                      "the file. This may be caused by incorrect parethesis nesting elsewhere in "
+                      "the file. This may be caused by incorrect parenthesis nesting elsewhere in "
                       "this file."
                     : "A comma is required to separate each function argument from the next.",
                 peek().kind == TokenKind::End ? between(name.range, open.range) : peek().range
@@ -522,7 +574,7 @@ ExprPtr TokenParser::object_or_for() {
     const Token open = read();
     {
         const Newlines newlines(*this, false);
-        if (is_for(peek()) && peek_raw(1).kind == TokenKind::Identifier) {
+        if (is_for(peek())) {
             return for_expression(open, true);
         }
     }
@@ -544,16 +596,6 @@ ExprPtr TokenParser::object_or_for() {
         item.bare_key = item.key->kind == ExprKind::Variable && item.key->steps.empty();
         if (item.key->kind == ExprKind::Literal && first.kind == TokenKind::Identifier) {
             item.bare_key = true;
-        }
-        if (item.key->kind == ExprKind::Variable && !item.bare_key) {
-            error(
-                "Ambiguous attribute key",
-                "If this expression is intended to be a reference, wrap it in parentheses. If it's "
-                "instead intended as a literal name containing periods, wrap it in quotes to "
-                "create a string literal.",
-                item.key->range
-            );
-            return nullptr;
         }
         const Token sign = peek();
         if (sign.kind != TokenKind::Equal && sign.kind != TokenKind::Colon) {
@@ -583,6 +625,16 @@ ExprPtr TokenParser::object_or_for() {
                     );
                     break;
             }
+            return nullptr;
+        }
+        if (item.key->kind == ExprKind::Variable && !item.bare_key) {
+            error(
+                "Ambiguous attribute key",
+                "If this expression is intended to be a reference, wrap it in parentheses. If it's "
+                "instead intended as a literal name containing periods, wrap it in quotes to "
+                "create a string literal.",
+                item.key->range
+            );
             return nullptr;
         }
         read();
@@ -616,36 +668,39 @@ ExprPtr TokenParser::object_or_for() {
     return e;
 }
 
-bool TokenParser::for_intro(ForParts& parts) {
-    const auto variable = [&](std::string& name) {
+/// `construct` is "expression" or "directive".
+bool TokenParser::for_intro(ForParts& parts, std::string_view construct) {
+    const auto refuse = [&](std::string_view lacks) {
+        error(
+            fmt::format("Invalid 'for' {}", construct),
+            fmt::format("For {} requires {}.", construct, lacks),
+            peek().range
+        );
+        return false;
+    };
+    const auto variable = [&](std::string& name, std::string_view after) {
         if (peek().kind != TokenKind::Identifier) {
-            error(
-                "Invalid 'for' expression",
-                "For expression requires variable name after 'for'.",
-                peek().range
-            );
-            return false;
+            return refuse(after);
         }
         name = read().text;
         return true;
     };
-    if (!variable(parts.value_name)) {
+    if (!variable(parts.value_name, "variable name after 'for'")) {
         return false;
     }
+    const bool directive = construct == "directive";
     if (peek().kind == TokenKind::Comma) {
         read();
         parts.key_name = std::move(parts.value_name);
-        if (!variable(parts.value_name)) {
+        if (!variable(parts.value_name, "value variable name after comma")) {
             return false;
         }
     }
     if (peek().kind != TokenKind::Identifier || peek().text != "in") {
-        error(
-            "Invalid 'for' expression",
-            "For expression requires the 'in' keyword after its name declarations.",
-            peek().range
+        return refuse(
+            directive ? "'in' keyword after names"
+                      : "the 'in' keyword after its name declarations"
         );
-        return false;
     }
     read();
     parts.collection = expression();
@@ -657,12 +712,15 @@ ExprPtr TokenParser::for_expression(const Token& open, bool object) {
     read();  // for
     auto loop = std::make_unique<ForParts>();
     loop->is_object = object;
-    if (!for_intro(*loop)) {
+    if (!for_intro(*loop, "expression")) {
         return nullptr;
     }
-    const auto refuse = [&](std::string detail) {
-        error("Invalid 'for' expression", std::move(detail), peek().range);
+    const auto refuse_at = [&](std::string detail, const Range& range) {
+        error("Invalid 'for' expression", std::move(detail), range);
         return nullptr;
+    };
+    const auto refuse = [&](std::string detail) {
+        return refuse_at(std::move(detail), peek().range);
     };
     if (peek().kind != TokenKind::Colon) {
         return refuse("For expression requires a colon after the collection expression.");
@@ -672,26 +730,18 @@ ExprPtr TokenParser::for_expression(const Token& open, bool object) {
     if (loop->value == nullptr) {
         return nullptr;
     }
-    if (object) {
-        if (peek().kind != TokenKind::FatArrow) {
-            return refuse(
-                "For expression requires a '=>' between the key and the value of an object."
-            );
-        }
+    if (peek().kind == TokenKind::FatArrow) {
         read();
         loop->key = std::move(loop->value);
         loop->value = expression();
         if (loop->value == nullptr) {
             return nullptr;
         }
-        if (peek().kind == TokenKind::Ellipsis) {
-            loop->group = true;
-            read();
-        }
-    } else if (peek().kind == TokenKind::FatArrow) {
-        return refuse("Key expression is not valid when building a tuple.");
-    } else if (peek().kind == TokenKind::Ellipsis) {
-        return refuse("Grouping ellipsis (...) cannot be used when building a tuple.");
+    }
+    const Token ellipsis = peek();
+    if (ellipsis.kind == TokenKind::Ellipsis) {
+        loop->group = true;
+        read();
     }
     if (peek().kind == TokenKind::Identifier && peek().text == "if") {
         read();
@@ -704,6 +754,21 @@ ExprPtr TokenParser::for_expression(const Token& open, bool object) {
         return refuse("Extra characters after the end of the 'for' expression.");
     }
     const Token close = read();
+    if (object && loop->key == nullptr) {
+        return refuse_at(
+            "Key expression is required when building an object.", loop->value->start_range
+        );
+    }
+    if (!object && loop->key != nullptr) {
+        return refuse_at(
+            "Key expression is not valid when building a tuple.", loop->key->start_range
+        );
+    }
+    if (!object && loop->group) {
+        return refuse_at(
+            "Grouping ellipsis (...) cannot be used when building a tuple.", ellipsis.range
+        );
+    }
     ExprPtr e = make(ExprKind::For, between(open.range, close.range), open.range);
     e->loop = std::move(loop);
     return e;

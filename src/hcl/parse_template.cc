@@ -226,24 +226,14 @@ std::vector<TokenParser::Piece> TokenParser::pieces(TokenKind end, bool escapes,
                     peek();
                 } else {
                     const Newlines ignore(*this, false);
-                    piece = control(next);
+                    piece = control();
                     if (piece.kind == Piece::Kind::End) {
                         return {};
                     }
                     peek();
                 }
                 if (peek_raw(0).kind != TokenKind::SequenceEnd) {
-                    error(
-                        next.kind == TokenKind::Interpolation
-                            ? "Extra characters after interpolation expression"
-                            : "Extra characters in template directive",
-                        next.kind == TokenKind::Interpolation
-                            ? "Expected a closing brace to end the interpolation expression, but "
-                              "found extra characters."
-                            : "Expected a closing brace to end the template directive, but found "
-                              "extra characters.",
-                        peek_raw(0).range
-                    );
+                    refuse_sequence_end(next, piece.kind);
                     return {};
                 }
                 const Token close = read();
@@ -253,21 +243,8 @@ std::vector<TokenParser::Piece> TokenParser::pieces(TokenKind end, bool escapes,
                 continue;
             }
             case TokenKind::QuotedNewline:
-                error(
-                    "Invalid multi-line string",
-                    "Quoted strings may not be split over multiple lines. To produce a multi-line "
-                    "string, either use the \\n escape to represent a newline character or use the "
-                    "\"heredoc\" multi-line template syntax.",
-                    next.range
-                );
-                return {};
             case TokenKind::BadText:
-                error(
-                    "Invalid character encoding",
-                    "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected "
-                    "in your editor.",
-                    next.range
-                );
+                recovering_ = true;  // Told already.
                 return {};
             default:
                 error(
@@ -280,8 +257,47 @@ std::vector<TokenParser::Piece> TokenParser::pieces(TokenKind end, bool escapes,
     }
 }
 
+/// `open` began what now goes on with something else than its end.
+void TokenParser::refuse_sequence_end(const Token& open, Piece::Kind kind) {
+    const Token& next = peek_raw(0);
+    if (open.kind == TokenKind::Control) {
+        const std::string_view name = kind == Piece::Kind::If      ? "if"
+                                      : kind == Piece::Kind::Else  ? "else"
+                                      : kind == Piece::Kind::EndIf ? "endif"
+                                      : kind == Piece::Kind::For   ? "for"
+                                                                   : "endfor";
+        error(
+            fmt::format("Extra characters in {} marker", name),
+            "Expected a closing brace to end the sequence, but found extra characters.",
+            next.range
+        );
+        return;
+    }
+    if (next.kind == TokenKind::End || next.kind == TokenKind::OpenQuote) {
+        error(
+            "Unclosed template interpolation sequence",
+            fmt::format(
+                "There is no closing brace for this interpolation sequence before the end of the "
+                "{}. This might be caused by incorrect nesting inside the given expression.",
+                next.kind == TokenKind::End ? "file" : "quoted template"
+            ),
+            open.range
+        );
+        return;
+    }
+    error(
+        "Extra characters after interpolation expression",
+        "Expected a closing brace to end the interpolation expression, but found extra "
+        "characters.\n\nThis can happen when you include interpolation syntax for another language, "
+        "such as shell scripting, but forget to escape the interpolation start token. If this is "
+        "an embedded sequence for another language, escape it by starting with \"$${\" instead of "
+        "just \"${\".",
+        next.range
+    );
+}
+
 /// What stands behind `%{`; an End piece after an error.
-TokenParser::Piece TokenParser::control(const Token& open) {
+TokenParser::Piece TokenParser::control() {
     const Token keyword = peek();
     Piece piece;
     if (keyword.kind != TokenKind::Identifier) {
@@ -305,12 +321,15 @@ TokenParser::Piece TokenParser::control(const Token& open) {
         piece.kind = Piece::Kind::EndFor;
     } else if (keyword.text == "for") {
         piece.loop = std::make_unique<ForParts>();
-        piece.kind = for_intro(*piece.loop) ? Piece::Kind::For : Piece::Kind::End;
+        piece.kind = for_intro(*piece.loop, "directive") ? Piece::Kind::For : Piece::Kind::End;
     } else {
+        const std::string_view near =
+            nearest_name(keyword.text, {"if", "for", "else", "endif", "endfor"});
         error(
             "Invalid template control keyword",
-            fmt::format("\"{}\" is not a valid template control keyword.", keyword.text),
-            between(open.range, keyword.range)
+            fmt::format("\"{}\" is not a valid template control keyword.", keyword.text) +
+                (near.empty() ? "" : fmt::format(" Did you mean \"{}\"?", near)),
+            keyword.range
         );
     }
     return piece;
@@ -363,19 +382,11 @@ ExprPtr TokenParser::assemble(std::vector<Piece>& all, const Range& range, bool 
         return nullptr;
     }
     if (all[at].kind != Piece::Kind::End) {
-        const char* name = all[at].kind == Piece::Kind::EndIf    ? "endif"
-                           : all[at].kind == Piece::Kind::EndFor ? "endfor"
-                                                                 : "else";
-        error(
-            fmt::format("Unexpected {} directive", name),
-            "The control directives within this template are unbalanced.",
-            all[at].range
-        );
+        unexpected(all[at], "The control directives within this template are unbalanced.");
         return nullptr;
     }
     if (e->operands.empty()) {
-        const Range empty =
-            at_end_of({.start = range.start, .end = range.start, .file = range.file});
+        const Range empty = at_end_of(range);
         e->operands.push_back(make(ExprKind::Literal, empty, empty));
         e->operands.back()->value = Value::string("");
     }
@@ -394,19 +405,7 @@ std::vector<ExprPtr> TokenParser::parts(std::vector<Piece>& all, std::size_t& at
     if (too_deep(all[at].range)) {
         return result;
     }
-    const auto unclosed = [&](std::string_view directive, const Range& range) {
-        error(
-            "Unterminated template control",
-            fmt::format("The \"{}\" directive is missing its end directive.", directive),
-            range
-        );
-    };
-    const auto joined = [&](std::vector<ExprPtr> inner, const Range& range) {
-        ExprPtr e = make(ExprKind::Template, range, range);
-        e->operands = std::move(inner);
-        return e;
-    };
-    while (true) {
+    while (!recovering_) {
         Piece& piece = all[at];
         switch (piece.kind) {
             case Piece::Kind::Text: {
@@ -424,42 +423,12 @@ std::vector<ExprPtr> TokenParser::parts(std::vector<Piece>& all, std::size_t& at
                 result.push_back(std::move(piece.value));
                 ++at;
                 continue;
-            case Piece::Kind::If: {
-                const Range open = piece.range;
-                ExprPtr e = make(ExprKind::TemplateIf, open, piece.value->start_range);
-                e->operands.push_back(std::move(piece.value));
-                ++at;
-                e->operands.push_back(joined(parts(all, at), open));
-                if (all[at].kind == Piece::Kind::Else) {
-                    ++at;
-                    e->operands.push_back(joined(parts(all, at), open));
-                } else {
-                    e->operands.push_back(joined({}, open));
-                }
-                if (all[at].kind != Piece::Kind::EndIf) {
-                    unclosed("if", open);
-                    return result;
-                }
-                e->range = between(open, all[at].range);
-                ++at;
-                result.push_back(std::move(e));
+            case Piece::Kind::If:
+                result.push_back(if_directive(all, at));
                 continue;
-            }
-            case Piece::Kind::For: {
-                const Range open = piece.range;
-                ExprPtr e = make(ExprKind::TemplateFor, open, piece.loop->collection->start_range);
-                e->loop = std::move(piece.loop);
-                ++at;
-                e->loop->value = joined(parts(all, at), open);
-                if (all[at].kind != Piece::Kind::EndFor) {
-                    unclosed("for", open);
-                    return result;
-                }
-                e->range = between(open, all[at].range);
-                ++at;
-                result.push_back(std::move(e));
+            case Piece::Kind::For:
+                result.push_back(for_directive(all, at));
                 continue;
-            }
             case Piece::Kind::Else:
             case Piece::Kind::EndIf:
             case Piece::Kind::EndFor:
@@ -467,6 +436,93 @@ std::vector<ExprPtr> TokenParser::parts(std::vector<Piece>& all, std::size_t& at
                 return result;
         }
     }
+    return result;
+}
+
+/// The parts up to the directive that ends or divides them, as one text.
+ExprPtr TokenParser::joined_parts(
+    std::vector<Piece>& all, std::size_t& at, const Range& directive
+) {
+    ExprPtr e = make(ExprKind::Template, directive, directive);
+    e->operands = parts(all, at);
+    return e;
+}
+
+void TokenParser::unexpected(const Piece& piece, std::string detail) {
+    const char* name = piece.kind == Piece::Kind::EndIf    ? "endif"
+                       : piece.kind == Piece::Kind::EndFor ? "endfor"
+                                                           : "else";
+    error(fmt::format("Unexpected {} directive", name), std::move(detail), piece.range);
+}
+
+void TokenParser::missing_end(const Piece& end, std::string_view directive, const Range& open) {
+    error(
+        "Unexpected end of template",
+        fmt::format(
+            "The {} directive at {} is missing its corresponding end{} directive.",
+            directive,
+            place(open),
+            directive
+        ),
+        end.range
+    );
+}
+
+ExprPtr TokenParser::if_directive(std::vector<Piece>& all, std::size_t& at) {
+    const Range open = all[at].range;
+    ExprPtr e = make(ExprKind::TemplateIf, open, all[at].value->start_range);
+    e->operands.push_back(std::move(all[at].value));
+    ++at;
+    e->operands.push_back(joined_parts(all, at, open));
+    const bool divided = all[at].kind == Piece::Kind::Else;
+    if (divided) {
+        ++at;
+        e->operands.push_back(joined_parts(all, at, open));
+    } else {
+        e->operands.push_back(make(ExprKind::Template, open, open));
+    }
+    const Piece& end = all[at];
+    if (end.kind == Piece::Kind::EndIf) {
+        e->range = between(open, end.range);
+        ++at;
+    } else if (end.kind == Piece::Kind::End) {
+        missing_end(end, "if", open);
+    } else if (end.kind == Piece::Kind::Else) {
+        unexpected(
+            end, fmt::format("Already in the else clause for the if started at {}.", place(open))
+        );
+    } else {
+        unexpected(
+            end, fmt::format("Expecting an endif directive for the if started at {}.", place(open))
+        );
+    }
+    return e;
+}
+
+ExprPtr TokenParser::for_directive(std::vector<Piece>& all, std::size_t& at) {
+    const Range open = all[at].range;
+    ExprPtr e = make(ExprKind::TemplateFor, open, all[at].loop->collection->start_range);
+    e->loop = std::move(all[at].loop);
+    ++at;
+    e->loop->value = joined_parts(all, at, open);
+    const Piece& end = all[at];
+    if (end.kind == Piece::Kind::EndFor) {
+        e->range = between(open, end.range);
+        ++at;
+    } else if (end.kind == Piece::Kind::End) {
+        missing_end(end, "for", open);
+    } else if (end.kind == Piece::Kind::Else) {
+        unexpected(end, "An else clause is not expected for a for directive.");
+    } else {
+        unexpected(
+            end,
+            fmt::format(
+                "Expecting an endfor directive corresponding to the for directive at {}.",
+                place(open)
+            )
+        );
+    }
+    return e;
 }
 
 }  // namespace nl::hcl::internal

@@ -7,6 +7,70 @@
 namespace nl::hcl {
 namespace internal {
 
+namespace {
+
+/// What is wrong with a token whatever stands around it. All such mistakes come before the
+/// parser's own.
+void refuse_token(const Token& token, Diagnostics& diagnostics) {
+    if (token.kind == TokenKind::QuotedNewline) {
+        diagnostics.error(
+            "Invalid multi-line string",
+            "Quoted strings may not be split over multiple lines. To produce a multi-line string, "
+            "either use the \\n escape to represent a newline character or use the \"heredoc\" "
+            "multi-line template syntax.",
+            token.range
+        );
+        return;
+    }
+    if (token.kind == TokenKind::BadText) {
+        diagnostics.error(
+            "Invalid character encoding",
+            "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your "
+            "editor.",
+            token.range
+        );
+        return;
+    }
+    constexpr std::string_view kBitwise = "Bitwise operators are not supported.";
+    const auto unsupported = [&](std::string_view meant) {
+        diagnostics.error(
+            "Unsupported operator",
+            meant.empty() ? std::string(kBitwise)
+                          : fmt::format("{} Did you mean boolean {}?", kBitwise, meant),
+            token.range
+        );
+    };
+    const auto invalid = [&](std::string_view detail) {
+        diagnostics.error("Invalid character", std::string(detail), token.range);
+    };
+    switch (token.text.size() == 1 ? token.text[0] : '\0') {
+        case '&':
+            return unsupported("AND (\"&&\")");
+        case '|':
+            return unsupported("OR (\"||\")");
+        case '~':
+            return unsupported("NOT (\"!\")");
+        case '^':
+            return unsupported("");
+        case '\'':
+            return invalid("Single quotes are not valid. Use double quotes (\") to enclose strings.");
+        case '`':
+            return invalid(
+                "The \"`\" character is not valid. To create a multi-line string, use the "
+                "\"heredoc\" syntax, like \"<<EOT\"."
+            );
+        case ';':
+            return invalid(
+                "The \";\" character is not valid. Use newlines to separate arguments and blocks, "
+                "and commas to separate items in collection values."
+            );
+        default:
+            return invalid("This character is not used within the language.");
+    }
+}
+
+}  // namespace
+
 TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
     : tokens_(std::move(tokens)), diagnostics_(diagnostics) {
     std::size_t kept = 0;
@@ -16,6 +80,9 @@ TokenParser::TokenParser(std::vector<Token> tokens, Diagnostics& diagnostics)
                 continue;
             }
             t.kind = TokenKind::Newline;
+        } else if (t.kind == TokenKind::QuotedNewline || t.kind == TokenKind::BadText ||
+                   t.kind == TokenKind::Invalid) {
+            refuse_token(t, diagnostics_);
         }
         if (&tokens_[kept] != &t) {
             tokens_[kept] = t;
@@ -168,14 +235,7 @@ Body TokenParser::body(TokenKind end) {
                     body.blocks.push_back(std::move(*block));
                 }
             } else {
-                error(
-                    "Invalid block definition",
-                    peek().kind == TokenKind::Colon
-                        ? "An argument or block definition is required here. To set an argument, "
-                          "use the equals sign \"=\" to introduce the argument value."
-                        : "An argument or block definition is required here.",
-                    peek().kind == TokenKind::End ? name.range : peek().range
-                );
+                lone_name(name);
                 skip_to_line_end();
             }
             continue;
@@ -188,27 +248,17 @@ Body TokenParser::body(TokenKind end) {
 }
 
 void TokenParser::refuse_item(const Token& next) {
-    const std::string_view summary = "Argument or block definition required";
     switch (next.kind) {
         case TokenKind::OpenQuote:
             error("Invalid argument name", "Argument names must not be quoted.", next.range);
             break;
         case TokenKind::BadText:
-            error(
-                "Invalid character encoding",
-                "All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in "
-                "your editor.",
-                next.range
-            );
-            break;
         case TokenKind::Invalid:
-            error(
-                "Invalid character", "This character is not used within the language.", next.range
-            );
+            recovering_ = true;  // Told already.
             break;
         default:
             error(
-                std::string(summary),
+                "Argument or block definition required",
                 "An argument or block definition is required here.",
                 next.range
             );
@@ -218,6 +268,15 @@ void TokenParser::refuse_item(const Token& next) {
         read();  // A brace that closes nothing.
     }
     skip_to_line_end();
+}
+
+void TokenParser::lone_name(const Token& name) {
+    error(
+        "Argument or block definition required",
+        "An argument or block definition is required here. To set an argument, use the equals sign "
+        "\"=\" to introduce the argument value.",
+        name.range
+    );
 }
 
 std::string TokenParser::place(const Range& range) const {
@@ -238,24 +297,19 @@ std::optional<Attribute> TokenParser::finish_attribute(const Token& name) {
         if (!readable) {
             return std::nullopt;
         }
-    } else {
+    } else if (!one_line_) {
         const Token& end = peek();
-        if (end.kind != TokenKind::Newline && end.kind != TokenKind::End &&
-            end.kind != TokenKind::CloseBrace) {
-            error(
-                "Missing newline after argument",
-                "An argument definition must end with a newline.",
-                end.range
-            );
-            skip_to_line_end();
-        } else if (end.kind == TokenKind::CloseBrace && !one_line_) {
-            error(
-                "Missing newline after argument",
-                "An argument definition must end with a newline.",
-                end.range
-            );
-        } else if (end.kind == TokenKind::Newline) {
+        if (end.kind == TokenKind::Newline) {
             read();
+        } else if (end.kind != TokenKind::End) {
+            error(
+                "Missing newline after argument",
+                "An argument definition must end with a newline.",
+                end.range
+            );
+            if (end.kind != TokenKind::CloseBrace) {
+                skip_to_line_end();
+            }
         }
     }
     attribute.range = between(name.range, attribute.value->range);
@@ -298,7 +352,7 @@ std::optional<Block> TokenParser::finish_block(const Token& type) {
                 "defining a block.",
                 next.range
             );
-        } else if (next.kind == TokenKind::Newline || next.kind == TokenKind::End) {
+        } else if (next.kind == TokenKind::Newline) {
             error(
                 "Invalid block definition",
                 "A block definition must have block content delimited by \"{\" and \"}\", starting "
@@ -366,24 +420,32 @@ Body TokenParser::one_line_body() {
     }
     if (next.kind != TokenKind::Identifier) {
         error(
-            "Invalid single-argument block definition",
-            "A single-line block definition can contain only a single argument.",
+            "Argument or block definition required",
+            "An argument or block definition is required here.",
             next.range
         );
         skip_to_brace();
         return body;
     }
     const Token name = read();
-    if (peek().kind != TokenKind::Equal) {
+    const Token sign = peek();
+    if (sign.kind == TokenKind::OpenBrace || sign.kind == TokenKind::OpenQuote ||
+        sign.kind == TokenKind::Identifier) {
         error(
-            "Invalid single-argument block definition",
-            peek().kind == TokenKind::OpenBrace || peek().kind == TokenKind::OpenQuote ||
-                    peek().kind == TokenKind::Identifier
-                ? "A single-line block definition cannot contain nested blocks. Use a multi-line "
-                  "block instead."
-                : "A single-line block definition must contain an argument definition.",
-            peek().range
+            "Argument definition required",
+            fmt::format(
+                "A single-line block definition can contain only a single argument. If you meant "
+                "to define argument \"{}\", use an equals sign to assign it a value. To define a "
+                "nested block, place it on a line of its own within its parent block.",
+                name.text
+            ),
+            between(name.range, sign.range)
         );
+        skip_to_brace();
+        return body;
+    }
+    if (sign.kind != TokenKind::Equal) {
+        lone_name(name);
         skip_to_brace();
         return body;
     }
@@ -392,24 +454,22 @@ Body TokenParser::one_line_body() {
     }
     const Token end = peek();
     if (end.kind != TokenKind::CloseBrace && end.kind != TokenKind::End) {
-        error(
-            "Invalid single-argument block definition",
-            end.kind == TokenKind::Comma
-                ? "Single-line block syntax can include only one argument definition. To define "
-                  "multiple arguments, use the multi-line block syntax with one argument "
-                  "definition per line."
-                : "A single-line block definition must end with a closing brace immediately after "
-                  "its single argument definition.",
-            end.range
-        );
-        skip_to_brace();
-    } else if (previous_.kind == TokenKind::Newline) {
-        error(
-            "Invalid single-argument block definition",
+        std::string_view detail =
             "A single-line block definition must end with a closing brace immediately after its "
-            "single argument definition.",
-            previous_.range
-        );
+            "single argument definition.";
+        if (end.kind == TokenKind::Comma) {
+            detail =
+                "Single-line block syntax can include only one argument definition. To define "
+                "multiple arguments, use the multi-line block syntax with one argument definition "
+                "per line.";
+        } else if (end.kind == TokenKind::Newline) {
+            detail =
+                "An argument definition on the same line as its containing block creates a "
+                "single-line block definition, which must also be closed on the same line. Place "
+                "the block's closing brace immediately after the argument definition.";
+        }
+        error("Invalid single-argument block definition", std::string(detail), end.range);
+        skip_to_brace();
     }
     return body;
 }
@@ -458,19 +518,13 @@ std::optional<std::string> TokenParser::quoted_label(Range& range) {
             case TokenKind::QuotedNewline:
                 at_ -= 1;
                 tokens_[at_].kind = TokenKind::Newline;
-                error(
-                    "Invalid string literal",
-                    "Quoted strings may not be split over multiple lines. To produce a multi-line "
-                    "string, either use the \\n escape to represent a newline character or use the "
-                    "\"heredoc\" multi-line template syntax.",
-                    next.range
-                );
+                recovering_ = true;  // Told already.
                 return std::nullopt;
             default:
                 error(
                     "Unterminated string literal",
                     "Unable to find the closing quote mark before the end of the file.",
-                    between(open.range, next.range)
+                    next.range
                 );
                 return std::nullopt;
         }

@@ -1,5 +1,7 @@
 #include "hcl/source.h"
 
+#include "hcl/text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -92,7 +94,8 @@ namespace {
 // Names longer than this are never suggested, so the distance costs little.
 constexpr std::size_t kMaxSuggestedLength = 64;
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
+/// Between texts of characters, whatever the number of bytes in each.
+std::size_t edit_distance(std::u32string_view a, std::u32string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
     for (std::size_t j = 0; j <= b.size(); ++j) {
         row[j] = j;
@@ -121,11 +124,21 @@ std::string_view nearest_name(
     if (given.size() > kMaxSuggestedLength) {
         return best;
     }
+    const auto characters = [](std::string_view text) {
+        std::u32string out;
+        while (!text.empty()) {
+            const CodePoint c = decode(text);
+            out += c.value;
+            text.remove_prefix(std::max<std::size_t>(c.length, 1));
+        }
+        return out;
+    };
+    const std::u32string wanted = characters(given);
     for (const std::string_view candidate : candidates) {
         if (candidate.size() > kMaxSuggestedLength) {
             continue;
         }
-        const std::size_t distance = edit_distance(given, candidate);
+        const std::size_t distance = edit_distance(wanted, characters(candidate));
         if (distance < best_distance) {
             best_distance = distance;
             best = candidate;

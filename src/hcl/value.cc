@@ -11,7 +11,6 @@ struct Type::Detail {
     Type element;
     std::vector<Type> elements;
     std::map<std::string, Type, std::less<>> attributes;
-    std::set<std::string, std::less<>> optional;
 };
 
 Type Type::list(Type element) {
@@ -38,13 +37,9 @@ Type Type::tuple(std::vector<Type> elements) {
     return t;
 }
 
-Type Type::object(
-    std::map<std::string, Type, std::less<>> attributes, std::set<std::string, std::less<>> optional
-) {
+Type Type::object(std::map<std::string, Type, std::less<>> attributes) {
     Type t(Kind::Object);
-    t.detail_ = std::make_shared<const Detail>(
-        Detail{.attributes = std::move(attributes), .optional = std::move(optional)}
-    );
+    t.detail_ = std::make_shared<const Detail>(Detail{.attributes = std::move(attributes)});
     return t;
 }
 
@@ -61,10 +56,6 @@ const std::vector<Type>& Type::elements() const {
 const std::map<std::string, Type, std::less<>>& Type::attributes() const {
     NL_ASSERT(kind_ == Kind::Object);
     return detail_->attributes;
-}
-
-bool Type::is_optional(std::string_view attribute) const {
-    return detail_ != nullptr && detail_->optional.contains(attribute);
 }
 
 bool Type::has_dynamic() const {
@@ -315,35 +306,23 @@ std::unexpected<Error> refuse(std::string message) {
     return std::unexpected(Error{ErrorCode::InvalidArgument, std::move(message)});
 }
 
-/// What a value of the wrong kind is told.
-std::string required(const Type& type) {
-    switch (type.kind()) {
-        case Kind::String:
-            return "a string is required";
-        case Kind::Number:
-            return "a number is required";
-        case Kind::Bool:
-            return "a bool is required";
-        case Kind::List:
-            return type.element().kind() == Kind::Dynamic
-                       ? "a list is required"
-                       : "list of " + type.element().friendly() + " required";
-        case Kind::Set:
-            return type.element().kind() == Kind::Dynamic
-                       ? "a set is required"
-                       : "set of " + type.element().friendly() + " required";
-        case Kind::Map:
-            return type.element().kind() == Kind::Dynamic
-                       ? "a map is required"
-                       : "map of " + type.element().friendly() + " required";
-        case Kind::Tuple:
-            return "a tuple is required";
-        case Kind::Object:
-            return "an object is required";
-        case Kind::Dynamic:
-            return "a value is required";
-    }
-    NL_UNREACHABLE();
+/// What a value is told that no rule brings to that type. What it is instead tells nothing where it
+/// is a structure as well.
+std::string required(const Type& type, const Value& value) {
+    const Type have = value.type();
+    const bool both_structures = !type.is_primitive() && !have.is_primitive() &&
+                                 (type.kind() != Kind::Object || have.kind() == Kind::Object);
+    return both_structures
+               ? fmt::format("{} required", type.friendly())
+               : fmt::format("{} required, but have {}", type.friendly(), have.friendly());
+}
+
+/// A part's mistake with its place in the whole. A text that reads as no number or bool is found
+/// after all types have been seen to fit, and is told without.
+std::unexpected<Error> refuse_part(const std::string& where, const Error& part) {
+    return refuse(
+        part.message.starts_with("a ") ? part.message : fmt::format("{}: {}", where, part.message)
+    );
 }
 
 Result<Value> to_primitive(const Value& value, const Type& type) {
@@ -381,12 +360,15 @@ Result<Value> to_primitive(const Value& value, const Type& type) {
             }
         }
     }
-    return refuse(required(type));
+    if (value.kind() == Kind::String) {
+        return refuse(fmt::format("a {} is required", type.friendly()));
+    }
+    return refuse(required(type, value));
 }
 
 Result<Value> to_sequence(const Value& value, const Type& type) {
     if (!value.is_sequence()) {
-        return refuse(required(type));
+        return refuse(required(type, value));
     }
     Type element = type.element();
     if (element.kind() == Kind::Dynamic && !value.items().empty()) {
@@ -408,13 +390,13 @@ Result<Value> to_sequence(const Value& value, const Type& type) {
     for (const Value& v : value.items()) {
         auto converted = convert(v, element);
         if (!converted) {
-            if (value.kind() == Kind::Tuple && !v.type().is_primitive()) {
-                return refuse(fmt::format("element {}: {}", at, converted.error().message));
-            }
-            return refuse(
+            return refuse_part(
                 value.kind() == Kind::Tuple
-                    ? fmt::format("element {}: {}", at, converted.error().message)
-                    : converted.error().message
+                    ? fmt::format("element {}", at)
+                    : fmt::format(
+                          "incorrect {} element type", type.kind() == Kind::Set ? "set" : "list"
+                      ),
+                converted.error()
             );
         }
         items.push_back(std::move(*converted));
@@ -426,7 +408,7 @@ Result<Value> to_sequence(const Value& value, const Type& type) {
 
 Result<Value> to_map(const Value& value, const Type& type) {
     if (!value.is_mapping()) {
-        return refuse(required(type));
+        return refuse(required(type, value));
     }
     Type element = type.element();
     if (element.kind() == Kind::Dynamic && !value.attributes().empty()) {
@@ -444,7 +426,11 @@ Result<Value> to_map(const Value& value, const Type& type) {
     for (const auto& [key, v] : value.attributes()) {
         auto converted = convert(v, element);
         if (!converted) {
-            return refuse(fmt::format("element \"{}\": {}", key, converted.error().message));
+            return refuse_part(
+                value.kind() == Kind::Object ? fmt::format("element \"{}\"", key)
+                                             : std::string("incorrect map element type"),
+                converted.error()
+            );
         }
         items.emplace(key, std::move(*converted));
     }
@@ -453,23 +439,24 @@ Result<Value> to_map(const Value& value, const Type& type) {
 
 Result<Value> to_object(const Value& value, const Type& type) {
     if (!value.is_mapping()) {
-        return refuse(required(type));
+        return refuse(required(type, value));
     }
     Value::Attributes all;
     std::vector<std::string> missing;
     for (const auto& [name, wanted] : type.attributes()) {
         const auto found = value.attributes().find(name);
         if (found == value.attributes().end()) {
-            if (type.is_optional(name)) {
-                all.emplace(name, Value::null(wanted));
-            } else {
-                missing.push_back(fmt::format("\"{}\"", name));
+            if (value.kind() == Kind::Map) {
+                return refuse(
+                    fmt::format("map has no element for required attribute \"{}\"", name)
+                );
             }
+            missing.push_back(fmt::format("\"{}\"", name));
             continue;
         }
         auto converted = convert(found->second, wanted);
         if (!converted) {
-            return refuse(fmt::format("attribute \"{}\": {}", name, converted.error().message));
+            return refuse_part(fmt::format("attribute \"{}\"", name), converted.error());
         }
         all.emplace(name, std::move(*converted));
     }
@@ -477,24 +464,32 @@ Result<Value> to_object(const Value& value, const Type& type) {
         return refuse(fmt::format("attribute {} is required", missing[0]));
     }
     if (!missing.empty()) {
-        return refuse(fmt::format("attributes {} are required", fmt::join(missing, ", ")));
+        const std::string last = missing.back();
+        missing.pop_back();
+        return refuse(fmt::format(
+            "attributes {}{} and {} are required",
+            fmt::join(missing, ", "),
+            missing.size() > 1 ? "," : "",
+            last
+        ));
     }
     return Value::object(std::move(all));
 }
 
 Result<Value> to_tuple(const Value& value, const Type& type) {
     if (!value.is_sequence() || value.kind() == Kind::Set) {
-        return refuse(required(type));
+        return refuse(required(type, value));
     }
     const auto& wanted = type.elements();
     if (value.items().size() != wanted.size()) {
-        return refuse(fmt::format("a tuple of {} elements is required", wanted.size()));
+        return refuse("tuple required");
     }
     Value::Items items;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         auto converted = convert(value.items()[i], wanted[i]);
         if (!converted) {
-            return refuse(fmt::format("element {}: {}", i, converted.error().message));
+            return converted.error().message.starts_with("a ") ? converted
+                                                               : refuse("tuple required");
         }
         items.push_back(std::move(*converted));
     }
@@ -675,6 +670,33 @@ std::optional<Type> unify(const std::vector<Type>& all) {
                                             : Type::map(*common);
         }
         return std::nullopt;
+    }
+    const auto all_of_kinds = [&](Kind a, Kind b) {
+        return std::ranges::all_of(types, [&](const Type& t) {
+            return t.kind() == a || t.kind() == b;
+        });
+    };
+    const bool lists = all_of_kinds(Kind::List, Kind::Tuple);
+    const bool maps = all_of_kinds(Kind::Map, Kind::Object);
+    if (lists || maps || all_of_kinds(Kind::Set, Kind::Tuple)) {
+        // Structures beside collections become collections.
+        std::vector<Type> each;
+        for (const Type& t : types) {
+            if (t.kind() == Kind::Tuple) {
+                each.insert(each.end(), t.elements().begin(), t.elements().end());
+            } else if (t.kind() == Kind::Object) {
+                for (const auto& [name, attribute] : t.attributes()) {
+                    each.push_back(attribute);
+                }
+            } else {
+                each.push_back(t.element());
+            }
+        }
+        const auto common = unify(each);
+        if (!common) {
+            return std::nullopt;
+        }
+        return lists ? Type::list(*common) : (maps ? Type::map(*common) : Type::set(*common));
     }
     for (const Type& candidate : types) {
         if (std::ranges::all_of(types, [&](const Type& t) {

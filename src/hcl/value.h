@@ -28,10 +28,7 @@ public:
     static Type set(Type element);
     static Type map(Type element);
     static Type tuple(std::vector<Type> elements);
-    static Type object(
-        std::map<std::string, Type, std::less<>> attributes,
-        std::set<std::string, std::less<>> optional = {}
-    );
+    static Type object(std::map<std::string, Type, std::less<>> attributes);
 
     Kind kind() const { return kind_; }
     bool is_primitive() const {
@@ -43,7 +40,6 @@ public:
     const std::vector<Type>& elements() const;
     /// Of an object.
     const std::map<std::string, Type, std::less<>>& attributes() const;
-    bool is_optional(std::string_view attribute) const;
     /// Whether Dynamic stands anywhere in it.
     bool has_dynamic() const;
     /// "string", "list of number", "object": as messages name it.

@@ -71,8 +71,10 @@ private:
     bool too_deep(const Range& range);
     void skip_to_line_end();
     void skip_to_brace();
+    void skip_to_bracket();
     std::string place(const Range& range) const;
     void refuse_item(const Token& next);
+    void lone_name(const Token& name);
 
     std::optional<Attribute> finish_attribute(const Token& name);
     std::optional<Block> finish_block(const Token& type);
@@ -85,22 +87,31 @@ private:
     ExprPtr traversal(ExprPtr from);
     bool attribute_step(ExprPtr& from, const Token& dot);
     bool index_step(ExprPtr& from);
+    std::optional<Range> full_splat(const Token& open);
     ExprPtr splat(ExprPtr from, const Range& marker, bool full);
     ExprPtr term();
     ExprPtr parenthesised();
     ExprPtr call(const Token& name);
+    bool double_colon();
+    ExprPtr namespaced_call(const Token& first);
     ExprPtr tuple_or_for();
     ExprPtr object_or_for();
     ExprPtr for_expression(const Token& open, bool object);
-    bool for_intro(ForParts& parts);
+    bool for_intro(ForParts& parts, std::string_view construct);
 
     ExprPtr quoted_template();
     ExprPtr heredoc_template();
     std::vector<Piece> pieces(TokenKind end, bool escapes, Range& end_range);
-    Piece control(const Token& open);
+    Piece control();
+    void refuse_sequence_end(const Token& open, Piece::Kind kind);
     static void remove_indent(std::vector<Piece>& pieces);
     ExprPtr assemble(std::vector<Piece>& pieces, const Range& range, bool may_unwrap);
     std::vector<ExprPtr> parts(std::vector<Piece>& pieces, std::size_t& at);
+    ExprPtr joined_parts(std::vector<Piece>& pieces, std::size_t& at, const Range& directive);
+    void unexpected(const Piece& piece, std::string detail);
+    void missing_end(const Piece& end, std::string_view directive, const Range& open);
+    ExprPtr if_directive(std::vector<Piece>& pieces, std::size_t& at);
+    ExprPtr for_directive(std::vector<Piece>& pieces, std::size_t& at);
     std::string unescaped(const Token& literal, bool escapes);
 
     static ExprPtr make(ExprKind kind, const Range& range, const Range& start);
