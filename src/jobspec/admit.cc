@@ -289,6 +289,7 @@ void admit(Job& job) {
         for (Service& service : group.services) {
             admit_service(service, job, group, nullptr);
         }
+        admit_connect(group);
         admit_networks(group.networks);
         for (Task& task : group.tasks) {
             admit_task(task, job, group);

@@ -8,6 +8,9 @@
 
 namespace nl::jobspec {
 
+/// The sidecar tasks and ports of a group in a Consul mesh. In place.
+void admit_connect(model::TaskGroup& group);
+
 /// In place; called by to_job, before validation.
 void admit(model::Job& job);
 

@@ -36,6 +36,9 @@ private:
     std::vector<std::string> list_;
 };
 
+/// "2 errors occurred:\n\t* a\n\t* b\n\n".
+std::string joined(const std::vector<std::string>& all);
+
 /// As Go's %q shows text: in quotes, with escapes.
 std::string quoted(std::string_view text);
 
@@ -71,9 +74,12 @@ void check_connect(const model::TaskGroup& group, Mistakes& out);
 void check_task(
     const model::Task& task, const model::TaskGroup& group, const model::Job& job, Mistakes& out
 );
+void check_group(const model::TaskGroup& group, const model::Job& job, Mistakes& out);
 void check_vault(const model::Vault& vault, Mistakes& out);
 void check_identity(const model::WorkloadIdentity& identity, Mistakes& out);
 
+void shutdown_warnings(const model::TaskGroup& group, Mistakes& out);
+void group_warnings(const model::TaskGroup& group, Mistakes& out);
 void service_warnings(const std::vector<model::Service>& services, Mistakes& out);
 void task_warnings(const model::Task& task, Mistakes& out);
 void identity_warnings(const model::WorkloadIdentity& identity, Mistakes& out);
