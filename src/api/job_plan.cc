@@ -8,6 +8,7 @@
 #include "jobspec/diff.h"
 #include "model/job_answers.h"
 #include "sched/scheduler.h"
+#include "server/periodic.h"
 #include "state/commands/job.h"
 #include "wire/json.h"
 
@@ -38,6 +39,16 @@ std::shared_ptr<const model::Job> as_child(std::shared_ptr<const model::Job> job
     child->periodic.reset();
     child->parameterized_job.reset();
     return child;
+}
+
+/// When a periodic job would be launched first; no time if it is none, or is switched off, or has
+/// no launch left.
+WallTime next_launch(const model::Job& job, const Context& context) {
+    if (!job.periodic || !job.periodic->enabled || job.stop) {
+        return {};
+    }
+    const auto launches = server::Launches::of(*job.periodic, context.agent->zones.get());
+    return launches ? launches->next(context.wall).value_or(WallTime{}) : WallTime{};
 }
 
 Outcome plan(const Request& request, const PathValues& path, const Context& context) {
@@ -84,6 +95,7 @@ Outcome plan(const Request& request, const PathValues& path, const Context& cont
          .rng = context.rng(),
          .proposed = as_child(fresh != nullptr ? fresh : old)}
     );
+    out.next_periodic_launch = next_launch(job, context);
     out.annotations = made.annotations;
     out.created_evals = made.follow_ups;
     if (made.eval) {

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from harness import BINARY, ApiError, Cluster
@@ -85,6 +86,17 @@ def test_a_periodic_job_is_planned_as_one_run_of_it(agent, tmp_path):
     done = agent.cli("job", "plan", str(path), check=False)
     assert done.returncode == 1
     assert '+ Task Group: "g" (1 create)' in done.stdout and "All tasks successfully allocated" in done.stdout
+    assert "If submitted now, next periodic launch would be at" in done.stdout
+
+
+def test_the_first_launch_of_a_periodic_job_is_in_its_plan(agent):
+    midnight = (datetime.now(timezone.utc) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
+    periodic = job()
+    periodic["Job"].update(ID="nightly", Name="nightly", Type="batch", Periodic={"Enabled": True, "SpecType": "cron", "Specs": ["@daily", "0 0 1 1 *"], "TimeZone": "UTC"})
+    found = agent.api().put("/v1/job/nightly/plan", periodic)["NextPeriodicLaunch"]
+    assert found in (midnight, (datetime.now(timezone.utc) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z"))
+    periodic["Job"]["Periodic"]["Enabled"] = False
+    assert agent.api().put("/v1/job/nightly/plan", periodic)["NextPeriodicLaunch"] == "0001-01-01T00:00:00Z"
 
 
 def test_mistakes_come_all_at_once(agent):
