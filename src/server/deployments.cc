@@ -20,8 +20,11 @@ namespace {
 using model::DeploymentStatus;
 
 constexpr Duration kRepeatAfter = seconds(5);
-/// Nodes judge health; only after this long beyond the time for it do the servers.
+/// Nodes judge health; only after this long beyond the time for it do the servers, and not before
+/// they have led for as long.
 constexpr Duration kNodeMaySay = seconds(10);
+
+using Deadline = Deployments::Deadline;
 
 bool has_checks(const model::TaskGroup& group) {
     const auto any = [](const std::vector<model::Service>& services) {
@@ -51,6 +54,39 @@ std::optional<WallTime> running_since(const state::AllocView& alloc) {
     return since;
 }
 
+struct Clocks {
+    Instant now;
+    WallTime wall;
+};
+
+/// When `at` comes, which was at most `most` away when it was set. What was fixed before stays,
+/// whatever became of the calendar.
+Instant fix(
+    Deadline& deadline, WallTime at, Duration most, const Clocks& clocks
+) {
+    if (deadline.at != at) {
+        const Duration away = std::clamp(at - clocks.wall, kNodeMaySay, std::max(most, kNodeMaySay));
+        deadline.at = at;
+        deadline.due = clocks.now + away;
+    }
+    return deadline.due;
+}
+
+/// The same for one of many; only what is asked for again is kept in `after`.
+Instant fix(
+    std::map<Uuid, Deadline>& before,
+    std::map<Uuid, Deadline>& after,
+    const Uuid& id,
+    WallTime at,
+    Duration most,
+    const Clocks& clocks
+) {
+    const auto known = before.find(id);
+    Deadline& deadline = after.emplace(id, known == before.end() ? Deadline{} : known->second)
+                             .first->second;
+    return fix(deadline, at, most, clocks);
+}
+
 struct Look {
     std::vector<Uuid> healthy;
     std::vector<Uuid> unhealthy;
@@ -60,9 +96,9 @@ struct Look {
     bool fails{false};
     bool fails_with_revert{false};
     /// The next time at which the answer may be another.
-    std::optional<WallTime> next;
-
-    void later(WallTime at) { next = next ? std::min(*next, at) : at; }
+    Instant next = Instant::max();
+    std::map<Uuid, Deadline> ripe;
+    std::map<Uuid, Deadline> judged;
 };
 
 /// The group's policy lets an allocation that failed now be tried again, at once or later.
@@ -92,8 +128,15 @@ void judge_unhealthy(
 
 /// Takes in what nodes have judged, and judges what no node did: an allocation that ended, and,
 /// after a while, by task states and deadline, one whose node has forgotten about it.
-Look look_at(const state::Snapshot& snapshot, const model::Deployment& d, WallTime wall) {
+Look look_at(
+    const state::Snapshot& snapshot,
+    const model::Deployment& d,
+    std::map<Uuid, Deadline>& ripe_before,
+    std::map<Uuid, Deadline>& judged_before,
+    const Clocks& clocks
+) {
     Look look;
+    const WallTime wall = clocks.wall;
     for (const state::AllocView alloc : snapshot.allocs_of_deployment(d.id)) {
         const auto state = d.task_groups.find(alloc.task_group());
         if (state == d.task_groups.end() || !alloc.group().update) {
@@ -122,25 +165,50 @@ Look look_at(const state::Snapshot& snapshot, const model::Deployment& d, WallTi
         }
         const bool by_tasks = update.health_check == "task_states" || !has_checks(alloc.group());
         if (const auto since = by_tasks ? running_since(alloc) : std::nullopt) {
-            const WallTime ripe = std::max(*since, WallTime{d.create_time}) +
-                                  update.min_healthy_time + kNodeMaySay;
-            if (ripe <= wall) {
+            const Duration span = update.min_healthy_time + kNodeMaySay;
+            const Instant ripe = fix(
+                ripe_before,
+                look.ripe,
+                alloc.id(),
+                std::max(*since, WallTime{d.create_time}) + span,
+                span,
+                clocks
+            );
+            if (ripe <= clocks.now) {
                 look.healthy.push_back(alloc.id());
                 continue;
             }
-            look.later(ripe);
+            look.next = std::min(look.next, ripe);
+        }
+        if (update.healthy_deadline.ns <= 0) {
+            continue;
         }
         // One updated in place is older than its part in the deployment.
         const WallTime joined{std::max(alloc.create_time(), d.create_time)};
-        const WallTime deadline = joined + update.healthy_deadline + kNodeMaySay;
-        if (update.healthy_deadline.ns > 0 && deadline <= wall) {
+        const Duration span = update.healthy_deadline + kNodeMaySay;
+        const Instant deadline =
+            fix(judged_before, look.judged, alloc.id(), joined + span, span, clocks);
+        if (deadline <= clocks.now) {
             look.unhealthy.push_back(alloc.id());
             judge_unhealthy(alloc, state->second, wall, look);
-        } else if (update.healthy_deadline.ns > 0) {
-            look.later(deadline);
+        } else {
+            look.next = std::min(look.next, deadline);
         }
     }
     return look;
+}
+
+/// When the group must have made progress. Each allocation that becomes healthy gives it the whole
+/// time again.
+Instant progress_by(
+    Deadline& known, const model::DeploymentState& state, const Clocks& clocks
+) {
+    if (known.at != WallTime{} && state.healthy_allocs > known.healthy) {
+        known.at = state.require_progress_by;
+        known.due = clocks.now + state.progress_deadline;
+    }
+    known.healthy = state.healthy_allocs;
+    return fix(known, state.require_progress_by, state.progress_deadline, clocks);
 }
 
 /// Every canary is healthy, or everything is, where canaries are promoted or not asked for.
@@ -162,6 +230,13 @@ void Deployments::rebuild(const state::Snapshot& snapshot, Instant now) {
 void Deployments::changed(const Uuid& deployment, Instant now) {
     Watch& watch = watches_[deployment];
     watch.due = std::min(watch.due, now + options_.batch);
+}
+
+void Deployments::look_again(Instant now) {
+    for (auto& [id, watch] : watches_) {
+        watch.healthy_seen = -1;
+        watch.due = std::min(watch.due, now + kRepeatAfter);
+    }
 }
 
 Instant Deployments::next_deadline() const {
@@ -193,7 +268,10 @@ std::vector<state::Command> Deployments::tick(
         if (d->status == DeploymentStatus::Paused || job == nullptr || job->stop) {
             continue;
         }
-        const Look look = look_at(snapshot, *d, wall);
+        const Clocks clocks{now, wall};
+        Look look = look_at(snapshot, *d, watch.ripe, watch.judged, clocks);
+        watch.ripe = std::move(look.ripe);
+        watch.judged = std::move(look.judged);
         model::Evaluation eval = job_evaluation(*job, "deployment-watcher", wall, rng);
         eval.deployment_id = d->id;
         eval.priority = d->eval_priority > 0 ? d->eval_priority : job->priority;
@@ -203,17 +281,18 @@ std::vector<state::Command> Deployments::tick(
         std::int64_t healthy = static_cast<std::int64_t>(look.healthy.size());
         bool promotable = false;
         bool waits_for_operator = false;
-        std::optional<WallTime> next = look.next;
+        Instant next = look.next;
         for (const auto& [name, state] : d->task_groups) {
             healthy += state.healthy_allocs;
             if (!has_what_it_needs(state) && state.progress_deadline.ns > 0 &&
                 !state.require_progress_by.is_zero()) {
-                if (state.require_progress_by <= wall) {
+                const Instant by = progress_by(watch.progress[name], state, clocks);
+                if (by <= now) {
                     overdue = true;
                     overdue_with_revert |= state.auto_revert;
+                } else {
+                    next = std::min(next, by);
                 }
-                next =
-                    next ? std::min(*next, state.require_progress_by) : state.require_progress_by;
             }
             if (state.desired_canaries > 0 && !state.promoted) {
                 promotable |= state.auto_promote;
@@ -221,11 +300,7 @@ std::vector<state::Command> Deployments::tick(
                     !state.auto_promote || state.healthy_allocs < state.desired_canaries;
             }
         }
-        if (next) {
-            // Wall time may jump; a second at least lies between two looks, a minute at most.
-            const Duration wait = std::clamp(*next - wall, seconds(1), minutes(1));
-            watch.due = now + wait;
-        }
+        watch.due = next;
         if (look.fails || overdue) {
             // Asked again only if the command is lost on its way.
             watch.due = now + kRepeatAfter;
@@ -253,6 +328,7 @@ std::vector<state::Command> Deployments::tick(
             continue;
         }
         if (!look.healthy.empty() || !look.unhealthy.empty()) {
+            watch.due = std::min(watch.due, now + kRepeatAfter);
             watch.healthy_seen = healthy;
             state::commands::DeploymentAllocHealth command;
             command.deployment_id = d->id;
@@ -275,6 +351,7 @@ std::vector<state::Command> Deployments::tick(
             continue;
         }
         if (promotable && !waits_for_operator) {
+            watch.due = std::min(watch.due, now + kRepeatAfter);
             state::commands::DeploymentPromote command;
             command.deployment_id = d->id;
             command.eval = std::move(eval);

@@ -359,7 +359,7 @@ struct Leader::Duties {
         blocked.tick(now);
         on_missed(heartbeats.take_missed(now), wall);
         for (auto& command : deployments.tick(snapshot, now, wall, rng)) {
-            propose(std::move(command));
+            deployment_tickets.insert(propose(std::move(command)));
         }
         for (auto& command : drainer.tick(snapshot, now, wall, rng)) {
             propose(std::move(command));
@@ -415,6 +415,11 @@ struct Leader::Duties {
             stream_tags.erase(tag);
             streams.finished(value, event.result, at(now, wall));
         }
+        if (deployment_tickets.erase(event.ticket) > 0 && !event.result &&
+            event.result.error().code != ErrorCode::FailedPrecondition &&
+            event.result.error().code != ErrorCode::NotFound) {
+            deployments.look_again(now);
+        }
         if (auto lost = lost_nodes.extract(event.ticket); !lost.empty() && !event.result) {
             // It could not be written down: the nodes get another while, then it is tried again.
             for (const Uuid& node : lost.mapped()) {
@@ -457,6 +462,7 @@ struct Leader::Duties {
     std::map<std::uint64_t, int> attempts;
     std::map<Ticket, std::uint64_t> stream_tags;
     std::map<Ticket, std::vector<Uuid>> lost_nodes;
+    std::set<Ticket> deployment_tickets;
     LeaderEffects out;
 };
 

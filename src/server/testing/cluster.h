@@ -356,7 +356,11 @@ private:
                 known->second.healthy.reset();
                 judge_later(alloc, *frame.allocs->jobs.at(pushed.job - 1), known->second);
             }
-            if (known->second.status != alloc.client_status) {
+            // What was said while nobody led is said again.
+            const auto& told = alloc.deployment_status;
+            const bool untold = known->second.healthy.has_value() && !alloc.deployment_id.is_nil() &&
+                                (!told || told->healthy != known->second.healthy);
+            if (known->second.status != alloc.client_status || untold) {
                 news.push_back(alloc.id);
             }
         }
