@@ -23,6 +23,12 @@ bool asked_to_migrate(const state::AllocView& alloc) {
     return alloc.details().desired_transition.migrate.value_or(false);
 }
 
+/// Asked to go even if there is nowhere to go to.
+bool asked_to_go(const state::AllocView& alloc) {
+    const model::DesiredTransition& wish = alloc.details().desired_transition;
+    return wish.migrate.value_or(false) && wish.force_reschedule.value_or(false);
+}
+
 /// Found healthy by its deployment, or running for as long as the migrate block asks for.
 bool runs_well(const state::AllocView& alloc, const model::TaskGroup& group, WallTime wall) {
     if (alloc.client_status() != model::AllocClientStatus::Running) {
@@ -96,13 +102,16 @@ std::vector<state::Command> Drainer::tick(
     state::commands::AllocDesiredTransition moves;
     std::map<GroupKey, std::int64_t> budget;
     std::set<std::pair<std::string, std::string>> woken;
-    const auto move = [&](const state::AllocView& alloc) {
-        if (moves.items.size() >= options_.max_per_command || asked_to_migrate(alloc) ||
-            alloc.server_terminal()) {
+    const auto move = [&](const state::AllocView& alloc, bool forced) {
+        if (moves.items.size() >= options_.max_per_command ||
+            (forced ? asked_to_go(alloc) : asked_to_migrate(alloc)) || alloc.server_terminal()) {
             return;
         }
         model::DesiredTransition transition;
         transition.migrate = true;
+        if (forced) {
+            transition.force_reschedule = true;
+        }
         moves.items.push_back({alloc.id(), transition});
         if (woken.emplace(alloc.namespace_(), alloc.job_id()).second) {
             const auto job = snapshot.job(alloc.namespace_(), alloc.job_id());
@@ -131,7 +140,7 @@ std::vector<state::Command> Drainer::tick(
             }
             others = true;
             if (forced) {
-                move(alloc);
+                move(alloc, true);
             } else if (alloc.job().type == "service") {
                 const GroupKey key{alloc.namespace_(), alloc.job_id(), alloc.task_group()};
                 auto room = budget.find(key);
@@ -140,7 +149,7 @@ std::vector<state::Command> Drainer::tick(
                 }
                 if (!asked_to_migrate(alloc) && !alloc.server_terminal() && room->second > 0) {
                     --room->second;
-                    move(alloc);
+                    move(alloc, false);
                 }
             }
             // Batch work may finish by itself until the deadline.
@@ -150,7 +159,7 @@ std::vector<state::Command> Drainer::tick(
         }
         if (!others || forced) {
             for (const state::AllocView& alloc : system) {
-                move(alloc);
+                move(alloc, forced);
             }
         }
         if (!others && system.empty()) {

@@ -216,6 +216,28 @@ std::vector<std::uint32_t> PlanApplier::rejected(
     return out;
 }
 
+bool PlanApplier::others_were_faster(
+    const state::Snapshot& snapshot,
+    const model::Plan& plan,
+    const Reservation& pending,
+    const Uuid& node
+) const {
+    const auto holds = [&](const Reservation& reservation) { return reservation.contains(node); };
+    const model::Node* known = snapshot.node(node);
+    if (holds(pending) || known == nullptr || known->modify_index > plan.snapshot_index ||
+        std::ranges::any_of(in_flight_, [&](const InFlight& command) {
+            return !command.applied && holds(command.reservation);
+        })) {
+        return true;
+    }
+    for (const state::AllocView alloc : snapshot.allocs_of_node(node)) {
+        if (alloc.modify_index() > plan.snapshot_index) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void PlanApplier::reserve(
     const state::Snapshot& snapshot,
     const Sorted& sorted,
@@ -316,7 +338,9 @@ std::optional<state::commands::PlanResults> PlanApplier::take_command(
             }
             outcome.result.rejected_nodes.assign(nodes.begin(), nodes.end());
             for (const Uuid& node : nodes) {
-                rejections_.rejected(node, now);
+                if (!others_were_faster(snapshot, plan, flight.reservation, node)) {
+                    rejections_.rejected(node, now);
+                }
             }
         }
         state::commands::AcceptedPlan accepted =

@@ -101,6 +101,14 @@ private:
     struct Sorted;
     struct NodeCheck;
 
+    /// Whether what the plan's scheduler saw of the node has changed since, or is about to: then
+    /// that a placement was refused says nothing about the node.
+    bool others_were_faster(
+        const state::Snapshot& snapshot,
+        const model::Plan& plan,
+        const Reservation& pending,
+        const Uuid& node
+    ) const;
     std::vector<std::uint32_t> rejected(
         const state::Snapshot& snapshot, const Sorted& plan, const Reservation& pending
     ) const;
