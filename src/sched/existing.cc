@@ -53,6 +53,7 @@ std::vector<ExistingAlloc> existing_allocs(
         a.job = &view.job();
         a.deployment_id = view.deployment_id();
         a.healthy = view.healthy();
+        a.updated_in_place = view.create_index() < a.job->job_modify_index;
         a.canary = view.canary();
         a.next_allocation = details.next_allocation;
         a.followup_eval_id = details.followup_eval_id;

@@ -61,10 +61,11 @@ bool same_version(const Alloc& alloc, const model::Job& job) {
     return alloc.job->version == job.version && alloc.job->create_index == job.create_index;
 }
 
-/// Running, and found healthy where that is looked at.
+/// Running, and found healthy where that is looked at. One that was updated in place serves until it
+/// is found not to.
 bool serves(const Alloc& alloc) {
     return alloc.client == AllocClientStatus::Running &&
-           alloc.healthy.value_or(alloc.deployment_id.is_nil());
+           alloc.healthy.value_or(alloc.deployment_id.is_nil() || alloc.updated_in_place);
 }
 
 class Reconciler {
@@ -235,6 +236,11 @@ private:
                 PlaceRequest request =
                     replacement(*alloc, group, canary_phase, kStoppedByMigration);
                 request.is_reschedule = alloc->may_reschedule;
+                if (alloc->reschedule) {
+                    // The deadline of its node's drain is over: it goes, with or without another.
+                    stop(*alloc, kStoppedByMigration);
+                    request.stop_previous.reset();
+                }
                 place(changes, std::move(request));
                 ++changes.counts.migrate;
             } else {
@@ -348,7 +354,7 @@ private:
                     same_version(*alloc, *in_.job)) {
                     sorted.vacated.push_back(alloc);
                 }
-                if (finished && batch_ && alloc->client == AllocClientStatus::Complete) {
+                if (finished && batch_ && was_done(*alloc)) {
                     sorted.keep.push_back(alloc);
                 } else if (!finished && alloc->node == NodeCondition::Down) {
                     mark_lost(*alloc);
@@ -362,6 +368,14 @@ private:
             }
         }
         return sorted;
+    }
+
+    /// One that was moved, or made room for another, was ended by us: its work is not done, whatever
+    /// its node calls its end.
+    static bool was_done(const Alloc& alloc) {
+        return alloc.client == AllocClientStatus::Complete &&
+               alloc.desired == AllocDesiredStatus::Stop && !alloc.migrate &&
+               alloc.next_allocation.is_nil();
     }
 
     /// Finished under an older definition: a batch job that was changed runs again.
@@ -388,6 +402,15 @@ private:
             sorted.reschedule.push_back(&alloc);
             return;
         }
+        if (alloc.canary && (deployment_ == nullptr || alloc.deployment_id != deployment_->id)) {
+            // A trial of another deployment is not repeated, and nothing waits for it.
+            sorted.keep.push_back(&alloc);
+            return;
+        }
+        if (may_be_revived(alloc, group)) {
+            sorted.reschedule.push_back(&alloc);
+            return;
+        }
         if (deployment_ != nullptr && model::is_active(deployment_->status) &&
             alloc.deployment_id == deployment_->id && !alloc.may_reschedule) {
             // Whether it may be tried again, or fails the deployment, is the deployment's business.
@@ -403,10 +426,7 @@ private:
             sorted.keep.push_back(&alloc);
             return;
         }
-        const bool due =
-            *at <= in_.now + kRescheduleWindow ||
-            (!alloc.followup_eval_id.is_nil() && alloc.followup_eval_id == in_.eval_id);
-        if (due) {
+        if (is_due(alloc, *at)) {
             sorted.reschedule.push_back(&alloc);
             return;
         }
@@ -416,6 +436,18 @@ private:
             follow_up(alloc, *at, "alloc-failure");
             ++out_.groups[group.name].counts.reschedule_later;
         }
+    }
+
+    /// A new version gives what failed under an older one another chance at once, whatever the
+    /// policy has left: else a version that changes nothing for the group (a return to the last
+    /// stable one, say) would wait for it in vain. What must be replaced anyway goes with the update.
+    bool may_be_revived(const Alloc& alloc, const model::TaskGroup& group) const {
+        if (batch_ || same_version(alloc, *in_.job) ||
+            find_group(*alloc.job, group.name) == nullptr ||
+            needs_replacement(*alloc.job, *in_.job, group.name)) {
+            return false;
+        }
+        return deployment_ == nullptr || deployment_->status == DeploymentStatus::Running;
     }
 
     void sort_live(const model::TaskGroup& group, const Alloc& alloc, Sorted& sorted) {
@@ -601,6 +633,10 @@ private:
         PlaceRequest request = replacement(alloc, group, canary_phase, kStoppedRescheduled);
         request.stop_previous->rescheduled = true;
         request.is_reschedule = true;
+        if (!same_version(alloc, *request.job)) {
+            // A new version begins anew.
+            return request;
+        }
         const model::ReschedulePolicy none;
         const auto& policy = group.reschedule_policy ? *group.reschedule_policy : none;
         request.tracker = extended_tracker(

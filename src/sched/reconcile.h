@@ -53,13 +53,16 @@ struct ExistingAlloc {
     const model::Job* job{nullptr};
     Uuid deployment_id;
     std::optional<bool> healthy;
+    /// Older than the version it runs: it went on through the update.
+    bool updated_in_place{false};
     bool canary{false};
     Uuid next_allocation;
     Uuid followup_eval_id;
     /// The follow-up evaluation has had its turn, or is gone.
     bool followup_over{false};
     bool migrate{false};
-    /// Replaced at once, whatever the policy says.
+    /// Replaced at once, whatever the policy says. With `migrate`: stopped also if there is no room
+    /// for another.
     bool reschedule{false};
     /// Failed: may be replaced although its deployment is still going on. Alive: an operator wants
     /// another, elsewhere if possible.

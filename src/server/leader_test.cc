@@ -382,5 +382,71 @@ TEST(Leader, SessionsAreRefusedWithoutLeadership) {
     EXPECT_EQ(leader.next_deadline(), Instant::max());
 }
 
+TEST(Leader, ADrainWithNowhereToGoEndsAtItsDeadline) {
+    Cluster cluster;
+    cluster.lead();
+    FakeNode& node = cluster.add_node(make_node(Uuid::derived(Uuid{}, 1), "n1", 4000, 80'000));
+    cluster.run_job(make_job("web", "service", 2));
+    cluster.run_job(make_job("work", "batch", 1));
+    state::commands::NodeDrain drain;
+    drain.node_id = node.node.id;
+    model::DrainStrategy& strategy = drain.strategy.ensure();
+    strategy.deadline = minutes(5);
+    strategy.started_at = cluster.wall;
+    strategy.force_deadline = cluster.wall + minutes(5);
+    ASSERT_TRUE(cluster.command(drain).has_value());
+    cluster.advance(minutes(4));
+    EXPECT_EQ(cluster.live("web").size(), 2U) << "better the old ones than none, until then";
+    cluster.fail_over();
+    cluster.advance(minutes(2));
+    EXPECT_TRUE(cluster.live("web").empty());
+    EXPECT_TRUE(cluster.live("work").empty());
+    EXPECT_TRUE(node.running.empty());
+    EXPECT_FALSE(cluster.snapshot().node(node.node.id)->drain_strategy);
+    // Their places wait for a node.
+    cluster.add_node(make_node(Uuid::derived(Uuid{}, 2), "n2", 4000, 80'000));
+    cluster.advance(minutes(1));
+    EXPECT_EQ(cluster.live("web").size(), 2U);
+    EXPECT_EQ(cluster.live("work").size(), 1U);
+}
+
+TEST(Leader, ManyJobsForOneNodeAreNoFaultOfTheNode) {
+    Cluster cluster;
+    cluster.fate = [](const model::Allocation&, const model::Job&) {
+        return testing::FakeFate{
+            .ends_after = milliseconds(300), .ends_with = model::AllocClientStatus::Complete
+        };
+    };
+    cluster.lead();
+    // Room for eight at once; the plans of the others are refused while those are on their way.
+    cluster.add_node(make_node(Uuid::derived(Uuid{}, 1), "n1", 4000, 80'000));
+    state::commands::JobBatchRegister all;
+    Rng rng(3);
+    for (int n = 0; n < 250; ++n) {
+        model::Job job = make_job("j" + std::to_string(n), "batch", 1);
+        job.submit_time = cluster.wall.unix_ns;
+        auto& one = all.jobs.emplace_back();
+        one.eval = model::Evaluation{
+            .id = Uuid::random(rng),
+            .namespace_ = "default",
+            .priority = 50,
+            .type = "batch",
+            .triggered_by = "job-register",
+            .job_id = job.id,
+            .status = model::EvalStatus::Pending
+        };
+        one.job = std::make_shared<const model::Job>(std::move(job));
+    }
+    ASSERT_TRUE(cluster.command(all).has_value());
+    cluster.advance(seconds(30));
+    const auto snapshot = cluster.snapshot();
+    for (const model::Node& node : snapshot.nodes()) {
+        EXPECT_EQ(node.scheduling_eligibility, model::NodeEligibility::Eligible);
+    }
+    for (const state::JobRow& row : snapshot.jobs()) {
+        EXPECT_EQ(row.job->status, "dead") << row.job->id;
+    }
+}
+
 }  // namespace
 }  // namespace nl::server

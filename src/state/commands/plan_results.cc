@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -67,6 +68,11 @@ public:
         }
         if (plan_.deployment) {
             put_deployment(*plan_.deployment);
+        }
+        if (plan_.deployment) {
+            deployed_version_ = plan_.deployment->job_version;
+        } else if (const auto* known = a_.tables().deployments.find<DeploymentById>({plan_.deployment_id})) {
+            deployed_version_ = known->job_version;
         }
         for (const model::PlanGroup& group : plan_.groups) {
             shares_.push_back(
@@ -206,7 +212,11 @@ private:
             return;
         }
         row.eval_id = plan_.eval_id;
-        row.deployment_id = plan_.deployment_id;
+        // One of the version before, put in the place of another while canaries wait, is no part of
+        // the deployment.
+        if (shares_[placement.group]->job->version == deployed_version_) {
+            row.deployment_id = plan_.deployment_id;
+        }
         row.share = shares_[placement.group];
         row.node = tags_[placement.node];
         row.metrics = metrics_[placement.group];
@@ -236,6 +246,8 @@ private:
 
     Applying& a_;
     const AcceptedPlan& plan_;
+    /// The version the plan's deployment is about.
+    std::optional<std::uint64_t> deployed_version_;
     std::vector<std::shared_ptr<const GroupShare>> shares_;
     std::vector<std::shared_ptr<const model::AllocMetric>> metrics_;
     std::vector<std::shared_ptr<const NodeTag>> tags_;
