@@ -354,6 +354,9 @@ Instant AllocRunner::deadline() const {
         at = std::min(at, runner->deadline());
     }
     at = std::min({at, stop_due_, checks_.deadline(), run_until_});
+    for (const auto& [task, until] : task_until_) {
+        at = std::min(at, until.at);
+    }
     if (terminal() || stopping_) {
         return at;
     }
@@ -515,8 +518,10 @@ void AllocRunner::stop_in_order(RunnerContext& c) {
 void AllocRunner::watch_limits(RunnerContext& c) {
     if (terminal() || stopping_) {
         run_until_ = Instant::max();
+        task_until_.clear();
         return;
     }
+    watch_tasks_limits(c);
     if (group_->max_run_duration && group_->max_run_duration->ns > 0) {
         if (run_until_ == Instant::max()) {
             for (const auto& runner : tasks_) {
@@ -539,6 +544,32 @@ void AllocRunner::watch_limits(RunnerContext& c) {
     if (!measuring_ticket_ && measure_due_ <= c.now.instant && directory_ready_) {
         measuring_ticket_ = c.tickets.issue(alloc_->id);
         c.out.files.push_back({*measuring_ticket_, env::MeasureAlloc{alloc_->id}});
+    }
+}
+
+void AllocRunner::watch_tasks_limits(RunnerContext& c) {
+    for (const auto& runner : tasks_) {
+        const std::string& name = runner->task().name;
+        const auto limit = runner->task().max_run_duration;
+        if (!limit || limit->ns <= 0 || runner->phase() != TaskRunner::Phase::Running) {
+            task_until_.erase(name);
+            continue;
+        }
+        // Fixed when the run is first seen, so that a calendar that is set later does not move it.
+        const WallTime began = runner->state().started_at;
+        const auto [until, fresh] = task_until_.try_emplace(name);
+        if (fresh || until->second.began != began || until->second.limit != *limit) {
+            const Duration left =
+                std::clamp(began + *limit - c.now.wall, Duration{}, *limit);
+            until->second = {began, *limit, c.now.instant + left};
+        }
+        if (until->second.at <= c.now.instant) {
+            task_until_.erase(until);
+            const std::string why =
+                fmt::format("max_run_duration of {} exceeded", to_string(*limit));
+            setup_error_ = fmt::format("task \"{}\": {}", name, why);
+            runner->kill_as_failed(c, events::said("Task hook message", why), why);
+        }
     }
 }
 

@@ -101,6 +101,7 @@ private:
     void stop_in_order(RunnerContext& c);
     void watch_health(RunnerContext& c);
     void watch_limits(RunnerContext& c);
+    void watch_tasks_limits(RunnerContext& c);
     void sync_services(RunnerContext& c);
     void fail_running(RunnerContext& c, const model::TaskEvent& event, const std::string& reason);
     TaskEnv env_of(const RunnerContext& c, const model::Task& task) const;
@@ -145,6 +146,13 @@ private:
     std::optional<Ticket> measuring_ticket_;
     Instant measure_due_{Instant::max()};
     Instant run_until_{Instant::max()};
+    /// The end of a task's present run, of tasks that have a max_run_duration.
+    struct TaskUntil {
+        WallTime began;
+        Duration limit;
+        Instant at;
+    };
+    std::map<std::string, TaskUntil> task_until_;
     bool record_changed_ = true;
     bool status_changed_ = true;
     /// Deployment health: since when all tasks run, when it must be healthy at the latest, and what

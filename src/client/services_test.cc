@@ -338,6 +338,33 @@ TEST(Limits, MaxRunDurationEndsWhatRunsTooLong) {
     EXPECT_EQ(w.reported[id].client_description, "max_run_duration of 10m0s exceeded");
 }
 
+TEST(Limits, MaxRunDurationOfATaskEndsThatTaskAndCountsEachRunByItself) {
+    World w;
+    w.connect();
+    auto limited = make_task("limited");
+    limited.max_run_duration = minutes(10);
+    auto job = make_job("service", {limited, make_task("free")}, restart_policy(3, seconds(1)));
+    const Uuid id = w.push(job);
+    w.advance(minutes(9));
+    // A restart begins a run of its own, and an agent that was away counts on.
+    w.exit(id, "limited", 1);
+    w.advance(minutes(6));
+    ASSERT_TRUE(w.runs(id, "limited"));
+    w.crash();
+    w.boot();
+    w.connect();
+    w.advance(minutes(3));
+    EXPECT_TRUE(w.runs(id, "limited"));
+    w.advance(minutes(2));
+    EXPECT_FALSE(w.runs(id, "limited"));
+    EXPECT_FALSE(w.runs(id, "free")) << "a task that failed ends the others";
+    EXPECT_EQ(w.reported[id].client_status, AllocClientStatus::Failed);
+    EXPECT_EQ(
+        w.reported[id].client_description, "task \"limited\": max_run_duration of 10m0s exceeded"
+    );
+    EXPECT_THAT(w.events(id, "free"), ::testing::HasSubstr("Sibling Task Failed"));
+}
+
 TEST(Limits, WithoutAServerItIsStoppedAfterTheTimeTheJobGives) {
     World w;
     w.connect();
