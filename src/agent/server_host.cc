@@ -863,12 +863,7 @@ void ServerHost::server_call(api::WaitServer call, std::function<void(api::Serve
         }
         done({});
     } else if (std::holds_alternative<api::CollectGarbage>(call.call)) {
-        server::Gc gc(options_.leader.gc);
-        for (const state::Command& command :
-             gc.collect(applier_->snapshot(), io::wall_now(), true)) {
-            propose_internal(command, [](const Result<Outcome>&) {});
-        }
-        done({});
+        leader_loop_.must_post([this, done] { collect_garbage(done); });
     } else if (const auto* log = std::get_if<api::ReadLog>(&call.call)) {
         replica_->entries(log->first, log->count, [done](Result<std::vector<raft::Entry>> entries) {
             api::ServerAnswered answer;

@@ -201,6 +201,8 @@ private:
     bool has_root_keys(const raft::Member& member) const;
     KeyringHost::Members keyring_members() const;
     void look_after_keyring();
+    /// On the leader loop: carries away all that has ended, whatever its age.
+    void collect_garbage(std::function<void(api::ServerAnswered)> done);
     void rotate(const api::RotateRootKey& call, std::function<void(api::ServerAnswered)> done);
     void tend_locks();
     api::ServerAnswered change_gossip(const api::GossipKeyring& call);

@@ -2,6 +2,7 @@
 // before the answer, proposed again where the leader is now. The command is the same each time and
 // carries a request id, so it takes effect once (server/request_window.h). And when this server's
 // own state may answer a linearizable read.
+#include "agent/garbage_run.h"
 #include "agent/server_host.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -217,6 +218,24 @@ void ServerHost::move_requests() {
     for (const auto& request : open) {
         try_propose(request);
     }
+}
+
+void ServerHost::collect_garbage(std::function<void(api::ServerAnswered)> done) {
+    const auto propose = [this](const state::Command& command, auto answer) {
+        propose_internal(command, [answer](Result<Outcome> outcome) {
+            answer(outcome ? outcome->result : Result<void>(std::unexpected(outcome.error())));
+        });
+    };
+    std::make_shared<GarbageRun>(
+        options_.leader.gc,
+        GarbageRun::Work{
+            .collect = [this](server::Gc& gc
+                       ) { return gc.collect(applier_->snapshot(), io::wall_now(), true); },
+            .propose = propose,
+            .post = [this](auto task) { leader_loop_.must_post(std::move(task)); },
+            .done = [done](Result<void> result) { done({.result = std::move(result)}); }
+        }
+    )->round();
 }
 
 Instant ServerHost::read_lease() const {
