@@ -21,6 +21,9 @@ int run_stop(Context& context) {
     if (context.on("no-shutdown-delay")) {
         query.emplace_back("no_shutdown_delay", "true");
     }
+    if (context.on("no-replacement")) {
+        query.emplace_back("replace", "false");
+    }
     const auto answer = api->put(api_path({"allocation", Doc(*alloc)["ID"].text(), "stop"}), query);
     if (!answer) {
         return context.fail("Error stopping allocation: {}", answer.error().message);
@@ -121,6 +124,9 @@ Command alloc_stop_command() {
              {.name = "no-shutdown-delay",
               .kind = FlagKind::Bool,
               .help = "Do not wait for shutdown_delay."},
+             {.name = "no-replacement",
+              .kind = FlagKind::Bool,
+              .help = "Leave its place empty until the job changes."},
              kVerbose},
         .arguments = {.least = 1, .most = 1, .words = "one argument: <allocation>"},
         .run = run_stop,
