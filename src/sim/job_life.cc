@@ -1,14 +1,11 @@
-#include "sim/job_life.h"
-
 #include "server/node_evals.h"
-#include "server/testing/cluster.h"
+#include "sim/life.h"
 #include "state/commands/deployment.h"
 #include "state/commands/node.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 #include <vector>
@@ -19,30 +16,10 @@ namespace {
 using model::AllocClientStatus;
 using model::AllocDesiredStatus;
 using sched::testing::make_job;
-using sched::testing::make_node;
 using server::testing::Cluster;
 using server::testing::FakeFate;
-using server::testing::FakeNode;
 
-/// Steps in which faults happen, and rounds given to settle afterwards.
-constexpr int kFaultySteps = 60;
-constexpr int kSettlingRounds = 240;
-/// States told before a violation.
-constexpr std::size_t kStatesTold = 8;
-
-Uuid node_id(std::uint64_t n) {
-    return Uuid::derived(Uuid{}, n);
-}
-
-bool wants_to_run(const state::AllocView& alloc) {
-    return alloc.desired_status() == AllocDesiredStatus::Run && !alloc.client_terminal();
-}
-
-bool serves(const state::AllocView& alloc) {
-    return alloc.desired_status() == AllocDesiredStatus::Run &&
-           alloc.client_status() == AllocClientStatus::Running &&
-           alloc.healthy().value_or(alloc.deployment_id().is_nil());
-}
+// ---- updates
 
 /// What was updated in place is looked at anew, and serves all the while.
 bool serves_on(const state::AllocView& alloc, Cluster& cluster) {
@@ -57,150 +34,6 @@ bool serves_on(const state::AllocView& alloc, Cluster& cluster) {
     return task != node->second.tasks.end() && task->second.was_healthy &&
            task->second.status == AllocClientStatus::Running;
 }
-
-std::int64_t serving(const state::Snapshot& snapshot, const std::string& job) {
-    std::int64_t n = 0;
-    for (const state::AllocView alloc : snapshot.allocs_of_job("default", job)) {
-        n += serves(alloc) ? 1 : 0;
-    }
-    return n;
-}
-
-std::string picture(const state::Snapshot& snapshot, const std::string& job) {
-    std::string out;
-    if (const auto known = snapshot.job("default", job)) {
-        out += fmt::format("job version {} {}\n", known->version, known->status);
-    }
-    for (const state::AllocView a : snapshot.allocs_of_job("default", job)) {
-        out += fmt::format(
-            "  {} [{}] v{} {} {} healthy={} canary={} deployment={} on {}\n",
-            a.id().str().substr(0, 8),
-            a.name_index(),
-            a.job().version,
-            model::to_string(a.desired_status()),
-            model::to_string(a.client_status()),
-            a.healthy() ? (*a.healthy() ? "yes" : "no") : "-",
-            a.canary(),
-            a.deployment_id().str().substr(0, 8),
-            a.node_id().str().substr(0, 8)
-        );
-    }
-    for (const model::Deployment& d : snapshot.deployments_of_job("default", job)) {
-        out += fmt::format(
-            "  deployment {} v{} {} {}\n",
-            d.id.str().substr(0, 8),
-            d.job_version,
-            model::to_string(d.status),
-            d.status_description
-        );
-        for (const auto& [name, s] : d.task_groups) {
-            out += fmt::format(
-                "    {}: {} of {} healthy, {} unhealthy, {} canaries wanted, {} placed, promoted {}\n",
-                name,
-                s.healthy_allocs,
-                s.desired_total,
-                s.unhealthy_allocs,
-                s.desired_canaries,
-                s.placed_canaries.size(),
-                s.promoted
-            );
-        }
-    }
-    for (const model::Evaluation& e : snapshot.evals_of_job("default", job)) {
-        if (!model::is_terminal(e.status)) {
-            out += fmt::format(
-                "  eval {} {} {}\n", e.id.str().substr(0, 8), e.triggered_by,
-                model::to_string(e.status)
-            );
-        }
-    }
-    return out;
-}
-
-class Life {
-public:
-    Life(std::uint64_t seed, const LifeFaults& faults) : rng(seed), faults_(faults) {
-        if (faults.lost_commands) {
-            cluster.lose = [this](const state::Command&) { return faulty_ && rng.below(25) == 0; };
-        }
-        cluster.lead();
-        const std::uint64_t count = 3 + rng.below(3);
-        for (std::uint64_t n = 1; n <= count; ++n) {
-            cluster.add_node(make_node(node_id(n), fmt::format("n{}", n), 40'000, 80'000));
-        }
-    }
-
-    void begin_faults() { faulty_ = true; }
-    void end_faults() {
-        faulty_ = false;
-        for (auto& [id, node] : cluster.nodes()) {
-            if (node.silent) {
-                cluster.wake(node);
-            }
-        }
-    }
-
-    /// One fault, perhaps, and some time.
-    void step(Duration span) {
-        ++outcome.steps;
-        if (faulty_ && faults_.leader_loss && rng.below(8) == 0) {
-            if (rng.below(2) == 0) {
-                cluster.lose_leader();
-                cluster.advance(seconds(static_cast<std::int64_t>(rng.below(20))));
-            }
-            cluster.fail_over();
-        }
-        if (faulty_ && faults_.clock_jumps && rng.below(10) == 0) {
-            cluster.wall = cluster.wall + seconds(rng.between(-20, 20));
-        }
-        if (faulty_ && faults_.node_loss && rng.below(6) == 0) {
-            auto at = cluster.nodes().begin();
-            std::advance(at, static_cast<long>(rng.below(cluster.nodes().size())));
-            FakeNode& node = at->second;
-            if (node.silent) {
-                cluster.wake(node);
-            } else if (rng.below(2) == 0) {
-                cluster.silence(node);
-            } else {
-                cluster.crash(node);
-            }
-        }
-        cluster.advance(span);
-    }
-
-    void violate(std::string what) {
-        if (what.empty() || !outcome.violation.empty()) {
-            return;
-        }
-        for (const std::string& before : states_) {
-            outcome.violation += before;
-        }
-        outcome.violation += std::move(what);
-    }
-    /// For a violation that may follow.
-    void remember(const state::Snapshot& snapshot, const std::string& job) {
-        if (faults_.trace) {
-            states_.push_back(fmt::format(
-                "at {} index {}: {}", to_rfc3339(cluster.wall), snapshot.index(), picture(snapshot, job)
-            ));
-            if (states_.size() > kStatesTold) {
-                states_.pop_front();
-            }
-        }
-    }
-    bool good() const { return outcome.violation.empty(); }
-
-    Rng rng;
-    Cluster cluster;
-    LifeOutcome outcome;
-
-private:
-    LifeFaults faults_;
-    bool faulty_{false};
-    std::deque<std::string> states_;
-};
-
-// ---- updates
 
 struct UpdatePlan {
     std::int64_t count{1};
@@ -278,6 +111,34 @@ void promote(Life& life, bool surely) {
             life.outcome.promoted += life.cluster.command(command) ? 1U : 0U;
         }
     }
+}
+
+/// An operator who pauses a deployment, some time, and resumes it.
+void pause_or_resume(Life& life, bool surely_resume) {
+    const auto snapshot = life.cluster.snapshot();
+    const model::Deployment* d = snapshot.latest_deployment("default", "web");
+    if (d == nullptr) {
+        return;
+    }
+    const bool paused = d->status == model::DeploymentStatus::Paused;
+    const bool acts = paused ? surely_resume || life.rng.below(3) == 0
+                             : d->status == model::DeploymentStatus::Running && !surely_resume &&
+                                   life.rng.below(15) == 0;
+    if (!acts) {
+        return;
+    }
+    state::commands::DeploymentStatusSet command;
+    command.update = {
+        d->id,
+        paused ? model::DeploymentStatus::Running : model::DeploymentStatus::Paused,
+        paused ? "Deployment is running" : "Deployment is paused"
+    };
+    if (paused) {
+        command.eval = server::job_evaluation(
+            *snapshot.job("default", "web"), "deployment-watcher", life.cluster.wall, life.rng
+        );
+    }
+    static_cast<void>(life.cluster.command(command));
 }
 
 std::string check_update(
@@ -404,9 +265,11 @@ LifeOutcome run_updates(std::uint64_t seed, const LifeFaults& faults) {
             cluster.run_job(version_of(plan, ++number, draw()));
         }
         promote(life, false);
+        pause_or_resume(life, false);
         life.step(seconds(life.rng.between(0, 12)));
     }
     life.end_faults();
+    pause_or_resume(life, true);
     // What nodes report when they are back is about versions before the last.
     life.step(minutes(3));
     const Version last = draw();

@@ -48,4 +48,18 @@ LifeOutcome run_drains(std::uint64_t seed, const LifeFaults& faults);
 /// is not run again, and the job is dead.
 LifeOutcome run_batches(std::uint64_t seed, const LifeFaults& faults);
 
+/// A service whose tasks fail, with any reschedule policy and any `disconnect` block, that is scaled,
+/// changed in priority and relieved of single allocations meanwhile. No chain of replacements is
+/// longer than its policy allows. At the end each name lives once and nothing else runs on any node;
+/// a place is empty only if its allocation has failed and may not be tried again, or was stopped
+/// for good.
+LifeOutcome run_services(std::uint64_t seed, const LifeFaults& faults);
+
+/// Periodic jobs of each `missed` policy, a parameterized job with max_parallel and retention, and a
+/// job with a time to live, with garbage collected all the while. Every time is launched at most
+/// once, with "run_all" none is left out; where overlap is prohibited two never run; never more than
+/// max_parallel dispatched children run; nothing is stopped before its time; of finished children
+/// just the last few are kept, and none goes before it has finished.
+LifeOutcome run_schedules(std::uint64_t seed, const LifeFaults& faults);
+
 }  // namespace nl::sim
