@@ -164,6 +164,50 @@ def test_grpc_from_a_generated_client(cluster, pb):
     assert cluster.ready() == leader
 
 
+def test_thousands_of_jobs_in_one_grpc_call(pb):
+    messages, stubs = pb
+    alone = SeedCluster(1)
+    try:
+        alone.ready()
+        with grpc.insecure_channel(f"127.0.0.1:{alone.ports[0]}") as channel:
+            stub = stubs.SchedulerServiceStub(channel)
+            few = stub.SubmitJobs(messages.SubmitJobsRequest(
+                jobs=[messages.SubmitJobRequest(command=f"echo few {n}") for n in range(3)])).results
+            for n, job in enumerate(few):
+                ended = until("it to end", lambda j=job: (lambda s: s.status >= 3 and s)(
+                    stub.GetJobStatus(messages.GetJobStatusRequest(job_id=j.job_id))))
+                assert ended.status == messages.JOB_STATUS_COMPLETED and ended.output == f"few {n}\n"
+            commands = [f"echo {n}" for n in range(3000)]
+            wrong = {7: "", 700: "   ", 2999: "x" * 1025}
+            for at, command in wrong.items():
+                commands[at] = command
+            results = stub.SubmitJobs(messages.SubmitJobsRequest(
+                jobs=[messages.SubmitJobRequest(command=c) for c in commands]), timeout=120).results
+            assert len(results) == 3000
+            assert {i for i, r in enumerate(results) if r.error} == set(wrong)
+            # Each refusal in the words one job alone gets.
+            for at, command in wrong.items():
+                assert not results[at].job_id and results[at].created_at_ms == 0
+                with pytest.raises(grpc.RpcError) as error:
+                    stub.SubmitJob(messages.SubmitJobRequest(command=command))
+                assert error.value.details() == results[at].error
+            taken = [r for r in results if not r.error]
+            assert len({uuid.UUID(r.job_id) for r in taken}) == 2997 and all(r.created_at_ms > 0 for r in taken)
+            assert stub.ListJobs(messages.ListJobsRequest(page_size=1)).total_count == 3000
+            for at in (0, 1234, 2998):
+                assert stub.GetJobStatus(messages.GetJobStatusRequest(job_id=results[at].job_id)).created_at_ms > 0
+            # They wait for room and go on when there is some; far more are ended than fit at once.
+            until("many jobs to end", lambda: stub.ListJobs(messages.ListJobsRequest(
+                page_size=1, status_filter=messages.JOB_STATUS_COMPLETED)).total_count > 150, deadline=180)
+            assert len(stub.SubmitJobs(messages.SubmitJobsRequest()).results) == 0
+            with pytest.raises(grpc.RpcError) as error:
+                stub.SubmitJobs(messages.SubmitJobsRequest(jobs=[messages.SubmitJobRequest(command="true")] * 10_001))
+            assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert error.value.details() == "10001 jobs in one call exceed the limit of 10000"
+    finally:
+        alone.close()
+
+
 def test_dashboard_routes(cluster):
     leader = cluster.ready()
     api = Api(f"127.0.0.1:{cluster.dashboards[leader - 1]}")
