@@ -191,3 +191,11 @@ struct Describe {
 using Change = std::variant<AddLearner, Promote, Demote, Remove, Describe>;
 
 }  // namespace nl::raft
+
+namespace nl::codec {
+extern template const StructType& struct_type<raft::Member>();
+extern template const StructType& struct_type<raft::Membership>();
+extern template const StructType& struct_type<raft::Entry>();
+extern template const StructType& struct_type<raft::HardState>();
+extern template const StructType& struct_type<raft::Message>();
+}  // namespace nl::codec

@@ -132,3 +132,18 @@ struct ServerMore {
 };
 
 }  // namespace nl::server
+
+namespace nl::codec {
+extern template const StructType& struct_type<server::VolumeAnswer>();
+extern template const StructType& struct_type<server::ServiceBatch>();
+extern template const StructType& struct_type<server::WatchRequest>();
+extern template const StructType& struct_type<server::NodeMore>();
+extern template const StructType& struct_type<server::ServiceAck>();
+extern template const StructType& struct_type<server::VariableAnswer>();
+extern template const StructType& struct_type<server::VariableListAnswer>();
+extern template const StructType& struct_type<server::ServiceAnswer>();
+extern template const StructType& struct_type<server::ServiceNamesAnswer>();
+extern template const StructType& struct_type<server::AllocAnswer>();
+extern template const StructType& struct_type<server::WatchUpdate>();
+extern template const StructType& struct_type<server::ServerMore>();
+}  // namespace nl::codec

@@ -310,3 +310,27 @@ struct ServerToNode {
 };
 
 }  // namespace nl::server
+
+namespace nl::codec {
+extern template const StructType& struct_type<server::NodeHello>();
+extern template const StructType& struct_type<server::NodeHeartbeat>();
+extern template const StructType& struct_type<server::AllocStatus>();
+extern template const StructType& struct_type<server::StatusBatch>();
+extern template const StructType& struct_type<server::CallData>();
+extern template const StructType& struct_type<server::CallEnd>();
+extern template const StructType& struct_type<server::NodeToServer>();
+extern template const StructType& struct_type<server::Registered>();
+extern template const StructType& struct_type<server::HeartbeatAck>();
+extern template const StructType& struct_type<server::PushedAlloc>();
+extern template const StructType& struct_type<server::AllocChanges>();
+extern template const StructType& struct_type<server::StatusAck>();
+extern template const StructType& struct_type<server::CallRequest>();
+extern template const StructType& struct_type<server::FileFrame>();
+extern template const StructType& struct_type<server::ExecOutput>();
+extern template const StructType& struct_type<server::ExecInput>();
+extern template const StructType& struct_type<server::Call>();
+extern template const StructType& struct_type<server::Credit>();
+extern template const StructType& struct_type<server::CallInput>();
+extern template const StructType& struct_type<server::CallCancel>();
+extern template const StructType& struct_type<server::ServerToNode>();
+}  // namespace nl::codec

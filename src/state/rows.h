@@ -141,3 +141,14 @@ struct WordRow {
 };
 
 }  // namespace nl::state
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::JobRow>();
+extern template const StructType& struct_type<state::JobVersionRow>();
+extern template const StructType& struct_type<state::ScalingEventsRow>();
+extern template const StructType& struct_type<state::VariableRow>();
+extern template const StructType& struct_type<state::RootKeyRow>();
+extern template const StructType& struct_type<state::ClusterMeta>();
+extern template const StructType& struct_type<state::ServerRow>();
+extern template const StructType& struct_type<state::PeriodicLaunch>();
+}  // namespace nl::codec

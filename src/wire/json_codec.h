@@ -3,7 +3,17 @@
 // files that instantiate them.
 
 #include "base/codec.h"
+#include "model/alloc_list_stub.h"
+#include "model/alloc_metric.h"
+#include "model/allocation.h"
+#include "model/deployment.h"
 #include "model/enums.h"
+#include "model/evaluation.h"
+#include "model/job.h"
+#include "model/job_diff.h"
+#include "model/node.h"
+#include "model/plan_annotations.h"
+#include "model/task_state.h"
 #include "wire/json.h"
 #include "wire/json_type.h"
 #include "wire/value_json.h"
@@ -149,6 +159,30 @@ public:
         }
     }
 
+    std::string schema(JsonSchemas&, [[maybe_unused]] bool duration_text) const override {
+        if constexpr (std::is_same_v<T, bool>) {
+            return "{\"type\":\"boolean\"}";
+        } else if constexpr (ModelEnum<T> || std::is_same_v<T, std::string>) {
+            return "{\"type\":\"string\"}";
+        } else if constexpr (std::is_same_v<T, Duration>) {
+            return duration_text
+                       ? "{\"type\":\"string\",\"description\":\"a duration such as 30m0s\"}"
+                       : "{\"type\":\"integer\",\"format\":\"int64\",\"description\":\"nanoseconds\"}";
+        } else if constexpr (std::is_same_v<T, WallTime>) {
+            return "{\"type\":\"string\",\"format\":\"date-time\"}";
+        } else if constexpr (std::is_same_v<T, Uuid>) {
+            return "{\"type\":\"string\",\"format\":\"uuid\"}";
+        } else if constexpr (std::is_same_v<T, Blob>) {
+            return "{\"type\":\"string\",\"format\":\"byte\",\"nullable\":true}";
+        } else if constexpr (std::is_same_v<T, double>) {
+            return "{\"type\":\"number\"}";
+        } else if constexpr (std::is_same_v<T, Value>) {
+            return "{}";
+        } else {
+            return "{\"type\":\"integer\",\"format\":\"int64\"}";
+        }
+    }
+
 private:
     static Result<void> read_duration(const Value& v, Duration& out, std::string_view where) {
         if (v.as_int() != nullptr) {
@@ -171,142 +205,6 @@ private:
     }
 };
 
-/// Box, std::optional and std::shared_ptr: null or what they hold.
-template <class T>
-class JsonNullable final : public JsonType {
-public:
-    void append(std::string& out, const void* object, bool written, const JsonField* how)
-        const override {
-        const T& v = *static_cast<const T*>(object);
-        if (v) {
-            json_type<Held>().append(out, &*v, written, how);
-        } else {
-            out += "null";
-        }
-    }
-    Result<void> read(const Value& v, void* object, std::string_view where) const override {
-        T& out = *static_cast<T*>(object);
-        if (v.is_null()) {
-            out = T{};
-            return {};
-        }
-        if constexpr (SharedPointer<T>) {
-            auto held = std::make_shared<Held>();
-            NL_TRY_VOID(json_type<Held>().read(v, held.get(), where));
-            out = std::move(held);
-        } else {
-            Held held{};
-            NL_TRY_VOID(json_type<Held>().read(v, &held, where));
-            out = std::move(held);
-        }
-        return {};
-    }
-    bool is_default(const void* object) const override { return !*static_cast<const T*>(object); }
-
-private:
-    using Held = std::remove_cvref_t<decltype(*std::declval<T&>())>;
-};
-
-template <class T>
-class JsonList final : public JsonType {
-public:
-    void append(std::string& out, const void* object, bool written, const JsonField* how)
-        const override {
-        const T& v = *static_cast<const T*>(object);
-        if (v.empty() && (how == nullptr || !how->empty_not_null)) {
-            out += "null";
-            return;
-        }
-        const JsonType& type = json_type<Item>();
-        out += '[';
-        for (std::size_t i = 0; i < v.size(); ++i) {
-            if (i > 0) {
-                out += ',';
-            }
-            if constexpr (std::is_same_v<Item, bool>) {
-                const bool item = v[i];
-                type.append(out, &item, written, nullptr);
-            } else {
-                type.append(out, &v[i], written, nullptr);
-            }
-        }
-        out += ']';
-    }
-    Result<void> read(const Value& v, void* object, std::string_view where) const override {
-        T& out = *static_cast<T*>(object);
-        const Value::List* list = v.as_list();
-        if (list == nullptr) {
-            return json_mismatch(v, where, "[]");
-        }
-        out.clear();
-        out.reserve(list->size());
-        const JsonType& type = json_type<Item>();
-        for (const Value& from : *list) {
-            Item item{};
-            if (!from.is_null()) {
-                NL_TRY_VOID(type.read(from, &item, where));
-            }
-            out.push_back(std::move(item));
-        }
-        return {};
-    }
-    bool is_default(const void* object) const override {
-        return static_cast<const T*>(object)->empty();
-    }
-
-private:
-    using Item = typename T::value_type;
-};
-
-template <class T>
-class JsonMap final : public JsonType {
-public:
-    void append(std::string& out, const void* object, bool written, const JsonField* how)
-        const override {
-        const T& v = *static_cast<const T*>(object);
-        if (v.empty() && (how == nullptr || !how->empty_not_null)) {
-            out += "null";
-            return;
-        }
-        const JsonType& type = json_type<Item>();
-        out += '{';
-        bool first = true;
-        for (const auto& [key, item] : v) {
-            if (!first) {
-                out += ',';
-            }
-            first = false;
-            append_json_string(out, key);
-            out += ':';
-            type.append(out, &item, written, nullptr);
-        }
-        out += '}';
-    }
-    Result<void> read(const Value& v, void* object, std::string_view where) const override {
-        T& out = *static_cast<T*>(object);
-        const Value::Map* map = v.as_map();
-        if (map == nullptr) {
-            return json_mismatch(v, where, "map[string]");
-        }
-        out.clear();
-        const JsonType& type = json_type<Item>();
-        for (const auto& [key, from] : *map) {
-            Item item{};
-            if (!from.is_null()) {
-                NL_TRY_VOID(type.read(from, &item, where));
-            }
-            out.insert_or_assign(key, std::move(item));
-        }
-        return {};
-    }
-    bool is_default(const void* object) const override {
-        return static_cast<const T*>(object)->empty();
-    }
-
-private:
-    using Item = typename T::mapped_type;
-};
-
 /// The field list as a table. Offsets are taken from a live object, so that any layout works.
 template <class T>
 std::vector<JsonStruct::Seed> json_seeds() {
@@ -326,13 +224,16 @@ std::vector<JsonStruct::Seed> json_seeds() {
 template <class T>
 const JsonType& json_type() {
     if constexpr (kIsBox<T> || kIsOptional<T> || detail::SharedPointer<T>) {
-        static const detail::JsonNullable<T> kType;
+        static const JsonNullable kType(
+            codec::detail::kNullable<T>,
+            json_type<std::remove_cvref_t<decltype(*std::declval<T&>())>>
+        );
         return kType;
     } else if constexpr (kIsVector<T>) {
-        static const detail::JsonList<T> kType;
+        static const JsonList kType(codec::detail::kList<T>, json_type<typename T::value_type>);
         return kType;
     } else if constexpr (kIsStringMap<T>) {
-        static const detail::JsonMap<T> kType;
+        static const JsonMap kType(codec::detail::kMap<T>, json_type<typename T::mapped_type>);
         return kType;
     } else if constexpr (HasFields<T>) {
         static const JsonStruct kType(
@@ -344,6 +245,19 @@ const JsonType& json_type() {
         return kType;
     }
 }
+
+// What many answers hold; each is compiled with its own noun.
+extern template const JsonType& json_type<model::Allocation>();
+extern template const JsonType& json_type<model::AllocListStub>();
+extern template const JsonType& json_type<model::AllocMetric>();
+extern template const JsonType& json_type<model::Deployment>();
+extern template const JsonType& json_type<model::DesiredUpdates>();
+extern template const JsonType& json_type<model::Evaluation>();
+extern template const JsonType& json_type<model::Job>();
+extern template const JsonType& json_type<model::JobDiff>();
+extern template const JsonType& json_type<model::JobSpec>();
+extern template const JsonType& json_type<model::Node>();
+extern template const JsonType& json_type<model::TaskState>();
 
 template <class T>
 void append_json(std::string& out, const T& object) {
@@ -374,6 +288,7 @@ Result<T> from_json(std::string_view text) {
 }  // namespace nl::wire
 
 #define NL_WIRE_WRITE(T)                                            \
+    template const nl::wire::JsonType& nl::wire::json_type<T>();    \
     template void nl::wire::append_json<T>(std::string&, const T&); \
     template nl::Value nl::wire::to_value<T>(const T&);
 #define NL_WIRE_BOTH(T)                                               \

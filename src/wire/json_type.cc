@@ -76,6 +76,7 @@ public:
     bool is_default(const void* object) const override {
         return *static_cast<const std::int64_t*>(object) == 0;
     }
+    std::string schema(JsonSchemas&, bool) const override { return "{\"type\":\"boolean\"}"; }
 };
 
 const JsonType& number_as_bool_type() {
@@ -103,6 +104,117 @@ std::unexpected<Error> json_mismatch(
         where,
         wanted
     );
+}
+
+void JsonNullable::append(
+    std::string& out, const void* object, bool written, const JsonField* how
+) const {
+    if (const void* held = shape_.get(object); held != nullptr) {
+        held_().append(out, held, written, how);
+    } else {
+        out += "null";
+    }
+}
+
+Result<void> JsonNullable::read(const Value& value, void* object, std::string_view where) const {
+    shape_.reset(object);
+    if (value.is_null()) {
+        return {};
+    }
+    return held_().read(value, shape_.make(object), where);
+}
+
+bool JsonNullable::is_default(const void* object) const {
+    return shape_.get(object) == nullptr;
+}
+
+void JsonList::append(
+    std::string& out, const void* object, bool written, const JsonField* how
+) const {
+    std::size_t count = 0;
+    const char* at = static_cast<const char*>(shape_.items(object, count));
+    if (count == 0 && (how == nullptr || !how->empty_not_null)) {
+        out += "null";
+        return;
+    }
+    const JsonType& type = item_();
+    out += '[';
+    for (std::size_t i = 0; i < count; ++i, at += shape_.stride) {
+        if (i > 0) {
+            out += ',';
+        }
+        type.append(out, at, written, nullptr);
+    }
+    out += ']';
+}
+
+Result<void> JsonList::read(const Value& value, void* object, std::string_view where) const {
+    const Value::List* list = value.as_list();
+    if (list == nullptr) {
+        return json_mismatch(value, where, "[]");
+    }
+    shape_.start(object, list->size());
+    const JsonType& type = item_();
+    for (const Value& from : *list) {
+        void* item = shape_.add(object);
+        if (!from.is_null()) {
+            NL_TRY_VOID(type.read(from, item, where));
+        }
+    }
+    return {};
+}
+
+bool JsonList::is_default(const void* object) const {
+    std::size_t count = 0;
+    shape_.items(object, count);
+    return count == 0;
+}
+
+void JsonMap::append(
+    std::string& out, const void* object, bool written, const JsonField* how
+) const {
+    if (shape_.size(object) == 0 && (how == nullptr || !how->empty_not_null)) {
+        out += "null";
+        return;
+    }
+    struct Context {
+        std::string& out;
+        const JsonType& type;
+        bool written;
+        bool first;
+    } context{out, item_(), written, true};
+    out += '{';
+    shape_.each(object, &context, [](void* raw, std::string_view key, const void* item) {
+        Context& at = *static_cast<Context*>(raw);
+        if (!at.first) {
+            at.out += ',';
+        }
+        at.first = false;
+        append_json_string(at.out, key);
+        at.out += ':';
+        at.type.append(at.out, item, at.written, nullptr);
+    });
+    out += '}';
+}
+
+Result<void> JsonMap::read(const Value& value, void* object, std::string_view where) const {
+    const Value::Map* map = value.as_map();
+    if (map == nullptr) {
+        return json_mismatch(value, where, "map[string]");
+    }
+    shape_.clear(object);
+    const JsonType& type = item_();
+    for (const auto& [key, from] : *map) {
+        void* item = shape_.put(object, std::string(key));
+        if (!from.is_null()) {
+            NL_TRY_VOID(type.read(from, item, where));
+        }
+    }
+    return {};
+}
+
+bool JsonMap::is_default(const void* object) const {
+    return shape_.size(object) == 0;
 }
 
 JsonStruct::JsonStruct(std::string_view noun, bool written, const std::vector<Seed>& seeds)
@@ -174,6 +286,34 @@ Result<void> JsonStruct::read(const Value& value, void* object, std::string_view
 bool JsonStruct::is_default(const void* /*object*/) const {
     // A nested struct is written even when all of it is zero, as Go's omitempty does.
     return false;
+}
+
+std::string JsonNullable::schema(JsonSchemas& all, bool duration_text) const {
+    return "{\"nullable\":true,\"allOf\":[" + held_().schema(all, duration_text) + "]}";
+}
+
+std::string JsonList::schema(JsonSchemas& all, bool /*duration_text*/) const {
+    return "{\"type\":\"array\",\"nullable\":true,\"items\":" + item_().schema(all, false) + "}";
+}
+
+std::string JsonMap::schema(JsonSchemas& all, bool /*duration_text*/) const {
+    return "{\"type\":\"object\",\"nullable\":true,\"additionalProperties\":" +
+           item_().schema(all, false) + "}";
+}
+
+std::string JsonStruct::schema(JsonSchemas& all, bool /*duration_text*/) const {
+    if (all.emplace(noun_, "").second) {
+        std::string properties;
+        for (const JsonField& field : fields_) {
+            if (!properties.empty()) {
+                properties += ',';
+            }
+            properties += field.key;
+            properties += field.type->schema(all, field.duration_text);
+        }
+        all.find(noun_)->second = "{\"type\":\"object\",\"properties\":{" + properties + "}}";
+    }
+    return fmt::format("{{\"$ref\":\"#/components/schemas/{}\"}}", noun_);
 }
 
 }  // namespace nl::wire

@@ -1,6 +1,5 @@
 #include "wire/schema.h"
 
-#include "base/codec.h"
 #include "model/acl.h"
 #include "model/alloc_list_stub.h"
 #include "model/allocation.h"
@@ -8,7 +7,6 @@
 #include "model/client_stats.h"
 #include "model/csi.h"
 #include "model/deployment.h"
-#include "model/enums.h"
 #include "model/evaluation.h"
 #include "model/host_volume.h"
 #include "model/job.h"
@@ -22,110 +20,27 @@
 #include "model/operator.h"
 #include "model/service_registration.h"
 #include "model/variable.h"
-#include "wire/names.h"
+#include "wire/json_type.h"
 #include "wire/value_json.h"
 
-#include <map>
-#include <memory>
-#include <optional>
-#include <type_traits>
-#include <vector>
-
 namespace nl::wire {
+
+// Compiled with each noun (json_*.cc).
+template <class T>
+const JsonType& json_type();
+
 namespace {
 
-/// Schemas by noun; an entry is made before its fields are looked at, so that a noun may hold
-/// itself.
-using Schemas = std::map<std::string, std::string, std::less<>>;
-
-template <class T>
-concept Noun = requires { T::kNlTypeName; };
-template <class T>
-concept ModelEnum = std::is_enum_v<T> && requires(T v) { model::to_string(v); };
-template <class T>
-struct IsList : std::false_type {};
-template <class T>
-struct IsList<std::vector<T>> : std::true_type {};
-template <class T>
-concept MapLike = requires { typename T::mapped_type; };
-template <class T>
-concept Nullable = requires(const T& v) {
-    *v;
-    static_cast<bool>(v);
-} && !std::is_pointer_v<T>;
-
-template <class T>
-std::string schema_of(Schemas& all, bool duration_text);
-
-template <class T>
-void add_noun(Schemas& all) {
-    const std::string name(T::kNlTypeName);
-    if (!all.emplace(name, "").second) {
-        return;
-    }
-    std::string properties;
-    const T probe{};
-    visit_fields(probe, [&](FieldInfo info, const auto& member) {
-        using Member = std::remove_cvref_t<decltype(member)>;
-        if (!properties.empty()) {
-            properties += ',';
-        }
-        append_json_string(properties, json_name(T::kNlTypeName, info.name));
-        properties += ':';
-        properties += number_as_bool(T::kNlTypeName, info.name)
-                          ? schema_of<bool>(all, false)
-                          : schema_of<Member>(all, duration_as_text(T::kNlTypeName, info.name));
-    });
-    all[name] = "{\"type\":\"object\",\"properties\":{" + properties + "}}";
-}
-
-template <class T>
-std::string schema_of(Schemas& all, bool duration_text) {
-    if constexpr (Noun<T>) {
-        add_noun<T>(all);
-        return "{\"$ref\":\"#/components/schemas/" + std::string(T::kNlTypeName) + "\"}";
-    } else if constexpr (IsList<T>::value) {
-        return "{\"type\":\"array\",\"nullable\":true,\"items\":" +
-               schema_of<typename T::value_type>(all, false) + "}";
-    } else if constexpr (MapLike<T>) {
-        return "{\"type\":\"object\",\"nullable\":true,\"additionalProperties\":" +
-               schema_of<typename T::mapped_type>(all, false) + "}";
-    } else if constexpr (std::is_same_v<T, bool>) {
-        return "{\"type\":\"boolean\"}";
-    } else if constexpr (ModelEnum<T> || std::is_same_v<T, std::string>) {
-        return "{\"type\":\"string\"}";
-    } else if constexpr (std::is_same_v<T, Duration>) {
-        return duration_text ? "{\"type\":\"string\",\"description\":\"a duration such as 30m0s\"}"
-                             : "{\"type\":\"integer\",\"format\":\"int64\",\"description\":\"nanoseconds\"}";
-    } else if constexpr (std::is_same_v<T, WallTime>) {
-        return "{\"type\":\"string\",\"format\":\"date-time\"}";
-    } else if constexpr (std::is_same_v<T, Uuid>) {
-        return "{\"type\":\"string\",\"format\":\"uuid\"}";
-    } else if constexpr (std::is_same_v<T, Blob>) {
-        return "{\"type\":\"string\",\"format\":\"byte\",\"nullable\":true}";
-    } else if constexpr (std::is_same_v<T, double>) {
-        return "{\"type\":\"number\"}";
-    } else if constexpr (std::is_integral_v<T> || codec::IsStrong<T>::value) {
-        return "{\"type\":\"integer\",\"format\":\"int64\"}";
-    } else if constexpr (std::is_same_v<T, Value>) {
-        return "{}";
-    } else {
-        static_assert(Nullable<T>, "this type has no schema");
-        using Held = std::remove_cvref_t<decltype(*std::declval<const T&>())>;
-        return "{\"nullable\":true,\"allOf\":[" + schema_of<Held>(all, duration_text) + "]}";
-    }
-}
-
 template <class... T>
-Schemas make() {
-    Schemas all;
-    (add_noun<T>(all), ...);
+JsonSchemas make() {
+    JsonSchemas all;
+    (static_cast<void>(json_type<T>().schema(all, false)), ...);
     return all;
 }
 
-const Schemas& schemas() {
+const JsonSchemas& schemas() {
     using namespace model;  // NOLINT(google-build-using-namespace): a list of the model's nouns.
-    static const Schemas kAll = make<
+    static const JsonSchemas kAll = make<
         Job,
         JobListStub,
         JobSummary,

@@ -67,3 +67,10 @@ Result<void> apply(Applying& a, const AllocClientUpdate& command);
 Result<void> apply(Applying& a, const AllocDesiredTransition& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::AllocReport>();
+extern template const StructType& struct_type<state::commands::AllocClientUpdate>();
+extern template const StructType& struct_type<state::commands::TransitionItem>();
+extern template const StructType& struct_type<state::commands::AllocDesiredTransition>();
+}  // namespace nl::codec

@@ -66,3 +66,10 @@ Result<void> apply(Applying& a, const DeploymentAllocHealth& command);
 Result<void> apply(Applying& a, const DeploymentDelete& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::DeploymentStatusSet>();
+extern template const StructType& struct_type<state::commands::DeploymentPromote>();
+extern template const StructType& struct_type<state::commands::DeploymentAllocHealth>();
+extern template const StructType& struct_type<state::commands::DeploymentDelete>();
+}  // namespace nl::codec

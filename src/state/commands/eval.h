@@ -31,3 +31,8 @@ Result<void> apply(Applying& a, const EvalUpsert& command);
 Result<void> apply(Applying& a, const EvalDelete& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::EvalUpsert>();
+extern template const StructType& struct_type<state::commands::EvalDelete>();
+}  // namespace nl::codec

@@ -159,3 +159,15 @@ Result<void> apply(Applying& a, const PeriodicLaunchUpsert& command);
 bool spec_changed(const model::Job& old, const model::Job& fresh);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::JobRegister>();
+extern template const StructType& struct_type<state::commands::JobBatchRegister>();
+extern template const StructType& struct_type<state::commands::JobDeregister>();
+extern template const StructType& struct_type<state::commands::JobRef>();
+extern template const StructType& struct_type<state::commands::JobsReap>();
+extern template const StructType& struct_type<state::commands::JobStability>();
+extern template const StructType& struct_type<state::commands::JobVersionTagSet>();
+extern template const StructType& struct_type<state::commands::JobScale>();
+extern template const StructType& struct_type<state::commands::PeriodicLaunchUpsert>();
+}  // namespace nl::codec

@@ -106,3 +106,14 @@ Result<void> apply(Applying& a, const NodeEligibilityUpdate& command);
 Result<void> apply(Applying& a, const NodeEventsAdd& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::NodeRegister>();
+extern template const StructType& struct_type<state::commands::NodeDeregister>();
+extern template const StructType& struct_type<state::commands::NodeStatusItem>();
+extern template const StructType& struct_type<state::commands::NodeStatusUpdate>();
+extern template const StructType& struct_type<state::commands::NodeDrain>();
+extern template const StructType& struct_type<state::commands::NodeEligibilityUpdate>();
+extern template const StructType& struct_type<state::commands::NodeEventItem>();
+extern template const StructType& struct_type<state::commands::NodeEventsAdd>();
+}  // namespace nl::codec

@@ -101,3 +101,9 @@ AcceptedPlan accept(
 Result<void> apply(Applying& a, const PlanResults& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::AcceptedPlacement>();
+extern template const StructType& struct_type<state::commands::AcceptedPlan>();
+extern template const StructType& struct_type<state::commands::PlanResults>();
+}  // namespace nl::codec

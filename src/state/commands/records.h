@@ -98,3 +98,8 @@ struct RootKeyDelete {
 };
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::NamespacedName>();
+extern template const StructType& struct_type<state::commands::RootKeyDelete>();
+}  // namespace nl::codec

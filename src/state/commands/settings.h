@@ -85,3 +85,12 @@ Result<void> apply(Applying& a, const VariableApply& command);
 Result<void> apply(Applying& a, const AclBootstrap& command);
 
 }  // namespace nl::state::commands
+
+namespace nl::codec {
+extern template const StructType& struct_type<state::commands::Noop>();
+extern template const StructType& struct_type<state::commands::SchedulerConfigSet>();
+extern template const StructType& struct_type<state::commands::AutopilotConfigSet>();
+extern template const StructType& struct_type<state::commands::ClusterMetaSet>();
+extern template const StructType& struct_type<state::commands::VariableApply>();
+extern template const StructType& struct_type<state::commands::AclBootstrap>();
+}  // namespace nl::codec
