@@ -4,7 +4,11 @@
 // the nodes (real protocol, mock tasks), jobs registered over HTTP. Prints when all allocations are
 // placed (committed and applied) and when all are reported running, and what the servers cost.
 // Options: --binary PATH --nodes N --allocations N --jobs N --clients N --type service|batch
-// --limit SECONDS (gives up after so long, telling how far it came).
+// --limit SECONDS (gives up after so long, telling how far it came) --chaos KILLS.
+// With --chaos, the leader (and with it its scheduling workers) and a tenth of the nodes are killed
+// in turn (kill -9, the leader is started again, other nodes take the place of the dead ones) while
+// the allocations are placed; at the end every job must have exactly the allocations it wants, each
+// index once, all running and none on a dead node. What is found wrong is printed; the exit is 1.
 
 #include "bench/support.h"
 #include "wire/value_json.h"
@@ -25,7 +29,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -46,6 +52,7 @@ struct Options {
     std::int64_t jobs = 200;
     std::int64_t clients = 4;
     std::int64_t limit_s = 1800;
+    std::int64_t chaos = 0;
     std::string type = "service";
 };
 
@@ -73,6 +80,8 @@ Options parse(int argc, char** argv) {
             o.jobs = number();
         } else if (word == "--clients") {
             o.clients = number();
+        } else if (word == "--chaos") {
+            o.chaos = number();
         } else if (word == "--limit") {
             o.limit_s = number();
         } else {
@@ -140,6 +149,7 @@ public:
         waitpid(pid_, nullptr, 0);
     }
     pid_t pid() const { return pid_; }
+    void kill_now() const { kill(pid_, SIGKILL); }
 
 private:
     pid_t pid_{-1};
@@ -158,6 +168,7 @@ public:
     Cluster& operator=(const Cluster&) = delete;
     ~Cluster() {
         nodes_.reset();
+        mortal_.reset();
         servers_.clear();
         if (std::system(("rm -rf '" + folder_ + "'").c_str()) != 0) {  // NOLINT: one thread
             std::fprintf(stderr, "bench: %s could not be removed\n", folder_.c_str());
@@ -185,24 +196,12 @@ public:
                 kServers,
                 join
             );
-            servers_.push_back(std::make_unique<Child>(
-                std::vector<std::string>{o_.binary, "agent", "-config", config},
-                folder_ + "/" + name + ".log"
-            ));
+            servers_.push_back(nullptr);
+            http_.emplace_back();
+            launch(static_cast<std::size_t>(i));
         }
-        for (int i = 0; i < kServers; ++i) {
-            const std::string path = fmt::format("{}/server{}/addresses.json", folder_, i + 1);
-            for (int tries = 0; tries < 3000; ++tries) {
-                const auto parsed = wire::parse_json(slurp(path));
-                if (parsed && parsed->as_map() != nullptr && parsed->as_map()->contains("http")) {
-                    http_.push_back(*parsed->as_map()->at("http").as_string());
-                    break;
-                }
-                pause_ms(10);
-            }
-        }
-        if (http_.size() != kServers) {
-            give_up("the servers do not listen:\n" + slurp(folder_ + "/server1.log"));
+        for (std::size_t i = 0; i < kServers; ++i) {
+            find_address(i);
         }
         auto client = connect(0);
         for (int tries = 0; tries < 3000; ++tries) {
@@ -217,29 +216,85 @@ public:
 
     double join_nodes() {
         const std::int64_t begin = monotonic_ns();
-        // Room for everything, half as much again.
-        const std::int64_t each = o_.allocations / o_.nodes + 1;
-        nodes_ = std::make_unique<Child>(
-            std::vector<std::string>{
-                o_.binary,
-                "bench",
-                "nodes",
-                fmt::format("-count={}", o_.nodes),
-                "-servers=" + rpc_,
-                fmt::format("-cpu={}", each * 15),
-                fmt::format("-memory={}", each * 15),
-                fmt::format("-disk={}", each * 150)
-            },
-            folder_ + "/nodes.log"
-        );
-        const std::string sign = fmt::format("all {} nodes are registered", o_.nodes);
-        for (std::int64_t tries = 0; tries < o_.limit_s * 10; ++tries) {
-            if (slurp(folder_ + "/nodes.log").find(sign) != std::string::npos) {
-                return static_cast<double>(monotonic_ns() - begin) / 1e9;
-            }
-            pause_ms(100);
+        const std::int64_t mortal = o_.chaos > 0 ? std::max<std::int64_t>(1, o_.nodes / 10) : 0;
+        nodes_ = simulated("nodes", o_.nodes - mortal);
+        if (mortal > 0) {
+            mortal_ = simulated("mortal0", mortal);
         }
-        give_up("the nodes do not come up:\n" + slurp(folder_ + "/nodes.log"));
+        return static_cast<double>(monotonic_ns() - begin) / 1e9;
+    }
+
+    /// Kills the leader's process and starts it again.
+    void replace_leader() {
+        for (int tries = 0; tries < 3000; ++tries) {
+            for (std::size_t i = 0; i < kServers; ++i) {
+                const auto answer =
+                    connect(i)->send({.method = "GET", .target = "/v1/status/leader"});
+                if (!answer || answer->status != 200) {
+                    continue;
+                }
+                for (std::size_t k = 0; k < kServers; ++k) {
+                    if (answer->body.find(fmt::format(":{}\"", ports_[k])) != std::string::npos) {
+                        servers_[k]->kill_now();
+                        servers_[k].reset();
+                        std::remove(address_file(k).c_str());
+                        launch(k);
+                        find_address(k);
+                        return;
+                    }
+                }
+            }
+            pause_ms(10);
+        }
+        give_up("there is no leader to kill");
+    }
+
+    /// Kills a tenth of the nodes at once; as many others join.
+    void replace_nodes() {
+        const std::int64_t mortal = std::max<std::int64_t>(1, o_.nodes / 10);
+        mortal_->kill_now();
+        mortal_.reset();
+        mortal_ = simulated(fmt::format("mortal{}", ++generation_), mortal);
+    }
+
+    /// What is wrong with the allocations of the jobs, in words; nothing if each job has exactly
+    /// what it wants.
+    std::vector<std::string> faults() const {
+        constexpr std::size_t kTold = 20;
+        std::vector<std::string> out;
+        std::set<std::string, std::less<>> ready;
+        const Value nodes = ask("/v1/nodes");
+        for (const Value& node : *nodes.as_list()) {
+            if (node.as_map()->at("Status") == Value("ready")) {
+                ready.insert(*node.as_map()->at("ID").as_string());
+            }
+        }
+        for (std::int64_t i = 0; i < o_.jobs && out.size() < kTold; ++i) {
+            const Value allocs = ask(fmt::format("/v1/job/c2m-{}/allocations", i));
+            std::set<std::string, std::less<>> names;
+            std::int64_t wanted = 0;
+            for (const Value& alloc : *allocs.as_list()) {
+                const Value::Map& a = *alloc.as_map();
+                if (a.at("DesiredStatus") != Value("run") || a.at("ClientStatus") == Value("lost")) {
+                    continue;
+                }
+                ++wanted;
+                const std::string name = *a.at("Name").as_string();
+                if (!names.insert(name).second) {
+                    out.push_back(name + " is there twice");
+                }
+                if (a.at("ClientStatus") != Value("running")) {
+                    out.push_back(name + " is " + *a.at("ClientStatus").as_string());
+                }
+                if (!ready.contains(*a.at("NodeID").as_string())) {
+                    out.push_back(name + " is on a node that is not ready");
+                }
+            }
+            if (wanted != count_of(i)) {
+                out.push_back(fmt::format("c2m-{} has {} of {}", i, wanted, count_of(i)));
+            }
+        }
+        return out;
     }
 
     std::unique_ptr<io::http::HttpClient> connect(std::size_t server) const {
@@ -250,9 +305,12 @@ public:
         return std::move(*client);
     }
 
+    std::int64_t count_of(std::int64_t number) const {
+        return o_.allocations / o_.jobs + (number < o_.allocations % o_.jobs ? 1 : 0);
+    }
+
     std::string job(std::int64_t number) const {
-        const std::int64_t count =
-            o_.allocations / o_.jobs + (number < o_.allocations % o_.jobs ? 1 : 0);
+        const std::int64_t count = count_of(number);
         return fmt::format(
             R"({{"Job":{{"ID":"c2m-{}","Type":"{}","Datacenters":["*"],"TaskGroups":[{{"Name":"g",)"
             R"("Count":{},"EphemeralDisk":{{"SizeMB":120}},"Tasks":[{{"Name":"t",)"
@@ -287,9 +345,9 @@ public:
         std::int64_t running{0};
         std::int64_t queued{0};
     };
-    Counts counts(io::http::HttpClient& client) const {
+    Counts counts() const {
         Counts out;
-        const Value jobs = request(client, "GET", "/v1/jobs");
+        const Value jobs = ask("/v1/jobs");
         if (jobs.as_list() == nullptr) {
             return out;
         }
@@ -334,6 +392,80 @@ public:
     const std::string& folder() const { return folder_; }
 
 private:
+    std::string address_file(std::size_t server) const {
+        return fmt::format("{}/server{}/addresses.json", folder_, server + 1);
+    }
+    void launch(std::size_t server) {
+        const std::string name = fmt::format("server{}", server + 1);
+        servers_[server] = std::make_unique<Child>(
+            std::vector<std::string>{
+                o_.binary, "agent", "-config", fmt::format("{}/{}.hcl", folder_, name)
+            },
+            folder_ + "/" + name + ".log"
+        );
+    }
+    void find_address(std::size_t server) {
+        for (int tries = 0; tries < 3000; ++tries) {
+            const auto parsed = wire::parse_json(slurp(address_file(server)));
+            if (parsed && parsed->as_map() != nullptr && parsed->as_map()->contains("http")) {
+                http_[server] = *parsed->as_map()->at("http").as_string();
+                return;
+            }
+            pause_ms(10);
+        }
+        give_up(fmt::format(
+            "server {} does not listen:\n{}",
+            server + 1,
+            slurp(fmt::format("{}/server{}.log", folder_, server + 1))
+        ));
+    }
+
+    /// Starts nodes and returns when they are registered.
+    std::unique_ptr<Child> simulated(const std::string& name, std::int64_t count) const {
+        // Room for everything, half as much again.
+        const std::int64_t each = o_.allocations / o_.nodes + 1;
+        const std::string log = fmt::format("{}/{}.log", folder_, name);
+        auto child = std::make_unique<Child>(
+            std::vector<std::string>{
+                o_.binary,
+                "bench",
+                "nodes",
+                fmt::format("-count={}", count),
+                "-servers=" + rpc_,
+                fmt::format("-cpu={}", each * 15),
+                fmt::format("-memory={}", each * 15),
+                fmt::format("-disk={}", each * 150)
+            },
+            log
+        );
+        const std::string sign = fmt::format("all {} nodes are registered", count);
+        for (std::int64_t tries = 0; tries < o_.limit_s * 10; ++tries) {
+            if (slurp(log).find(sign) != std::string::npos) {
+                return child;
+            }
+            pause_ms(100);
+        }
+        give_up("the nodes do not come up:\n" + slurp(log));
+    }
+
+    /// GET from whichever server answers.
+    Value ask(const std::string& target) const {
+        std::string why;
+        for (int tries = 0; tries < 3000; ++tries) {
+            const auto answer = connect(static_cast<std::size_t>(tries) % kServers)
+                                    ->send({.method = "GET", .target = target});
+            if (answer && answer->status == 200) {
+                auto value = wire::parse_json(answer->body);
+                if (value) {
+                    return std::move(*value);
+                }
+            }
+            why = answer ? answer->body : answer.error().message;
+            pause_ms(10);
+        }
+        give_up(target + ": " + why);
+    }
+
     const Options& o_;
     std::string folder_;
     std::vector<int> ports_;
@@ -341,6 +473,8 @@ private:
     std::vector<std::string> http_;
     std::vector<std::unique_ptr<Child>> servers_;
     std::unique_ptr<Child> nodes_;
+    std::unique_ptr<Child> mortal_;
+    int generation_{0};
 };
 
 int run(int argc, char** argv) {
@@ -356,17 +490,29 @@ int run(int argc, char** argv) {
     const std::int64_t begin = monotonic_ns();
     const auto since = [&] { return static_cast<double>(monotonic_ns() - begin) / 1e9; };
     const double registered = cluster.register_jobs();
-    auto client = cluster.connect(0);
+    std::int64_t kills = 0;
     double placed_s = 0;
     double running_s = 0;
     Cluster::Counts last;
     double told = 0;
     while (since() < static_cast<double>(o.limit_s)) {
-        last = cluster.counts(*client);
+        if (kills < o.chaos) {
+            pause_ms(kPollMs);
+            if (kills % 2 == 0) {
+                cluster.replace_leader();
+            } else {
+                cluster.replace_nodes();
+            }
+            fmt::print("{:.0f} s: {} killed\n", since(), kills % 2 == 0 ? "leader" : "nodes");
+            std::fflush(stdout);
+            ++kills;
+            continue;
+        }
+        last = cluster.counts();
         if (placed_s == 0 && last.placed >= o.allocations) {
             placed_s = since();
         }
-        if (last.running >= o.allocations) {
+        if (last.running >= o.allocations && (o.chaos == 0 || cluster.faults().empty())) {
             running_s = since();
             break;
         }
@@ -383,6 +529,19 @@ int run(int argc, char** argv) {
         }
         pause_ms(kPollMs);
     }
+    std::vector<std::string> faults;
+    if (o.chaos > 0) {
+        faults = cluster.faults();
+        for (const std::string& fault : faults) {
+            fmt::print("WRONG: {}\n", fault);
+        }
+        fmt::print(
+            "{} kills: {}\n",
+            kills,
+            faults.empty() ? "every job has exactly the allocations it wants, none twice"
+                           : "the allocations are not what the jobs want"
+        );
+    }
     double cpu = 0;
     std::int64_t memory_kb = 0;
     for (const pid_t pid : cluster.server_pids()) {
@@ -398,6 +557,7 @@ int run(int argc, char** argv) {
         {{"nodes", o.nodes},
          {"allocations", o.allocations},
          {"jobs", o.jobs},
+         {"kills", kills},
          {"joined_s", joined},
          {"registered_s", registered},
          {"placed_s", placed_s},
@@ -432,7 +592,7 @@ int run(int argc, char** argv) {
                 : ""
         )
     );
-    return running_s == 0 ? 1 : 0;
+    return running_s == 0 || !faults.empty() ? 1 : 0;
 }
 
 }  // namespace
