@@ -169,7 +169,7 @@ TEST(Template, ConsulTemplateFunctions) {
         {"{{\"{\\\"b\\\":1,\\\"a\\\":[true,null]}\" | parseJSON | toJSON}}",
          "{\"a\":[true,null],\"b\":1}"},
         {"{{\"{\\\"a\\\":{\\\"b\\\":1}}\" | parseJSON | toYAML}}", "a:\n  b: 1"},
-        {"{{\"a: 1\\nb: [x, y]\\n\" | parseYAML | toJSON}}", "{\"a\":1,\"b\":[\"x\",\"y\"]}"},
+        {"{{\"a: 1\\nb: [x, z]\\n\" | parseYAML | toJSON}}", "{\"a\":1,\"b\":[\"x\",\"z\"]}"},
         {"{{\"{\\\"a\\\":1,\\\"t\\\":{\\\"k\\\":\\\"v\\\"}}\" | parseJSON | toTOML}}",
          "a = 1.0\n\n[t]\nk = \"v\""},
         {"{{base64Encode \"hi\"}} {{base64Decode \"aGk=\"}}", "aGk= hi"},
