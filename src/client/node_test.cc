@@ -27,6 +27,16 @@ TEST(Node, SaysHelloOnceFactsAndDriversAreKnown) {
     EXPECT_EQ(w.hellos, 1);
 }
 
+TEST(Node, AnEndThatOvertakesItsStartIsAStartAndAnEnd) {
+    World w;
+    w.ends_first = true;
+    w.connect();
+    const Uuid id = w.push(make_job("batch", {make_task("main")}, restart_policy(3, seconds(15))));
+    EXPECT_EQ(w.reported[id].client_status, AllocClientStatus::Complete);
+    EXPECT_EQ(w.events(id, "main"), "Received, Task Setup, Started, Terminated");
+    EXPECT_NE(w.last_state(id, "main").started_at, WallTime{});
+}
+
 TEST(Node, ABatchTaskRunsToItsGoodEnd) {
     World w;
     w.connect();

@@ -479,6 +479,11 @@ void TaskRunner::on_exit(RunnerContext& c, const ExitResult& result) {
     }
     const bool stopping = phase_ == Phase::Stopping || phase_ == Phase::ShutdownDelay;
     deadline_ = Instant::max();
+    if (phase_ == Phase::Starting) {
+        // A short program's end overtook the answer to its start.
+        state_.started_at = c.now.wall;
+        add_event(c, events::started());
+    }
     add_event(c, events::terminated(result));
     // The record with this end is written before the driver forgets it: effects are carried out in
     // that order.

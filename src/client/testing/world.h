@@ -205,6 +205,8 @@ public:
     std::size_t gc_max_allocs = 50;
     /// Whether the driver starts tasks; else StartFailed with this.
     std::optional<StartFailed> start_error;
+    /// Programs so short that their end is told before their start.
+    bool ends_first{false};
     /// Why no network can be set up.
     std::optional<Error> network_error;
     std::vector<NetworkCall> networks;
@@ -313,6 +315,9 @@ private:
             } else {
                 started.push_back(start->spec);
                 running.insert(one.id);
+                if (ends_first) {
+                    queue_.push_back(DriverEvent{{}, one.id, Exited{{0, 0, false, "", now.wall}}});
+                }
                 event.what = Started{{one.id, "fake", 1, "x"}, now.wall};
             }
         } else if (std::holds_alternative<CallRecover>(one.what)) {
